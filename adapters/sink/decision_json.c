@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* How `sha256sum` of the model's file begins: the field is little endian, byte i is byte i of the hash. */
-static void put_hash(tf_doc_t *doc, uint32_t model_hash) {
+void tf_decision_json_hash(tf_doc_t *doc, uint32_t model_hash) {
   static const char hex[] = "0123456789abcdef";
   char              text[9];
   for (size_t i = 0; i < 4; i++) {
@@ -48,7 +48,7 @@ void tf_decision_json_fields(tf_doc_t *doc, const tf_decision_t *d,
   tf_doc_decimal(doc, "ref_price", d->ref_price, d->ref_price_exp);
   tf_doc_word(doc, "book_state", tf_decision_json_book_state(d->book_state));
   tf_doc_word(doc, "hold_reason", tf_decision_json_hold_reason(d->hold_reason));
-  put_hash(doc, d->model_hash);
+  tf_decision_json_hash(doc, d->model_hash);
   tf_doc_word(doc, "path", tf_decision_json_path(d->path));
   tf_doc_word(doc, "route", tf_decision_json_route(d->route));
   put_strategy(doc, d->strategy_id, config);

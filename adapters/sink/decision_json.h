@@ -33,6 +33,9 @@ size_t tf_decision_json_line(const tf_decision_t *decision, const tf_sink_config
 size_t tf_decision_json_write(const tf_decision_t *decision, const tf_instruments_t *instruments,
                               char *text);
 
+/* The member "model_hash". */
+void tf_decision_json_hash(tf_doc_t *doc, uint32_t model_hash);
+
 /* "BUY", "OK", "none", "cpu": the words above; "?" for a number that is none. */
 const char *tf_decision_json_action(uint8_t action);
 const char *tf_decision_json_route(uint8_t route); /* the kind of its route (tf/route.h) */

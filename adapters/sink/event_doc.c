@@ -1,8 +1,10 @@
 #include "sink/event_doc.h"
 
 #include "sink/decision_json.h"
+#include "tf/text.h"
 
-static const char *const kinds[]    = {"trade", "quote", "book", "ticker", "status", "control"};
+static const char *const kinds[]    = {"trade",  "quote",   "book", "ticker",
+                                       "status", "control", "text"};
 static const char *const books[]    = {"ok", "syncing", "gap", "stale", "crossed", "none"};
 static const char *const commands[] = {"?",     "halt",    "resume", "position",
                                        "route", "pause",   "swap",   "answer",
@@ -122,6 +124,24 @@ static void put_control(tf_doc_t *doc, const tf_event_t *e) {
   tf_doc_array_end(doc);
 }
 
+static uint32_t text_cnt(const tf_event_t *e) {
+  return e->u.text.miss == TF_TEXT_MISS_NONE ? 7u : 3u;
+}
+
+static void put_text(tf_doc_t *doc, const tf_event_t *e) {
+  tf_doc_u64(doc, "id", e->u.text.id);
+  tf_doc_u64(doc, "source", e->u.text.source);
+  if (e->u.text.miss != TF_TEXT_MISS_NONE) {
+    tf_doc_word(doc, "miss", tf_text_miss_word(e->u.text.miss));
+    return;
+  }
+  tf_doc_float(doc, "score", e->u.text.score);
+  tf_doc_float(doc, "confidence", e->u.text.confidence);
+  tf_doc_float(doc, "novelty", e->u.text.novelty);
+  tf_doc_u64(doc, "label", e->u.text.label);
+  tf_decision_json_hash(doc, e->u.text.model_hash);
+}
+
 static uint32_t kind_cnt(const tf_event_t *e) {
   switch (e->kind) {
   case TF_EVENT_TRADE: return TRADE_CNT;
@@ -130,12 +150,13 @@ static uint32_t kind_cnt(const tf_event_t *e) {
   case TF_EVENT_TICKER: return ticker_cnt(e);
   case TF_EVENT_STATUS: return status_cnt(e);
   case TF_EVENT_CONTROL: return CONTROL_CNT;
+  case TF_EVENT_TEXT: return text_cnt(e);
   default: return 0;
   }
 }
 
 static void (*const put_kind[])(tf_doc_t *, const tf_event_t *) = {
-    put_trade, put_quote, put_level, put_ticker, put_status, put_control};
+    put_trade, put_quote, put_level, put_ticker, put_status, put_control, put_text};
 TF_STATIC_ASSERT(TF_ARRAY_CNT(put_kind) == TF_EVENT_KIND_CNT, "one of each kind");
 
 void tf_event_doc_fields(tf_doc_t *doc, const tf_event_t *e, const tf_instruments_t *instruments,

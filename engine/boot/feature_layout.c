@@ -21,6 +21,7 @@ enum {
   TRIGGER_TRADE,
   TRIGGER_QUOTE,
   TRIGGER_BOOK,
+  TRIGGER_TEXT,
   TRIGGER_PEER,       /* a tick of a peer */
   TRIGGER_TICK_PEERS, /* an own tick, of what reads peers */
   TRIGGER_MARKET,
@@ -71,6 +72,7 @@ static bool runs_on(const tf_feature_node_t *n, uint32_t trigger) {
     return (trigger == TRIGGER_TRADE && (n->indicator->on & TF_ON_TRADE)) ||
            (trigger == TRIGGER_QUOTE && (n->indicator->on & TF_ON_QUOTE)) ||
            (trigger == TRIGGER_BOOK && (n->indicator->on & TF_ON_BOOK)) ||
+           (trigger == TRIGGER_TEXT && (n->indicator->on & TF_ON_TEXT)) ||
            (trigger == TRIGGER_PEER && (n->indicator->on & TF_ON_PEER)) ||
            trigger == (n->peer_cnt > 0 ? TRIGGER_TICK_PEERS : TRIGGER_MARKET);
   case TF_FEATURE_NODE_PEER:
@@ -704,6 +706,7 @@ static tf_err_t write_plan(const layout_t *l, tf_feature_plan_t *plan) {
   plan->on_trade = write_list(&w, TRIGGER_TRADE);
   plan->on_quote = write_list(&w, TRIGGER_QUOTE);
   plan->on_book  = write_list(&w, TRIGGER_BOOK);
+  plan->on_text  = write_list(&w, TRIGGER_TEXT);
   plan->on_peer  = write_list(&w, TRIGGER_PEER);
 
   plan->tick_peers = write_list(&w, TRIGGER_TICK_PEERS);

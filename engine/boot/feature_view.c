@@ -65,7 +65,8 @@ static void add_call(writer_t *w, const tf_feature_step_t *s, tf_view_step_kind_
   if (kind == TF_PLAN_MARKET)
     to->on = (uint8_t)((is_listed(&plan->on_trade, s) ? TF_ON_TRADE : 0) |
                        (is_listed(&plan->on_quote, s) ? TF_ON_QUOTE : 0) |
-                       (is_listed(&plan->on_book, s) ? TF_ON_BOOK : 0));
+                       (is_listed(&plan->on_book, s) ? TF_ON_BOOK : 0) |
+                       (is_listed(&plan->on_text, s) ? TF_ON_TEXT : 0));
 }
 
 static void add_cross(writer_t *w, const tf_feature_cross_t *c) {
@@ -120,7 +121,7 @@ static bool is_needed(const writer_t *w, const tf_view_step_t *s) {
 
 /* What is handed over is there at a tick, not when a bar closes. */
 static bool is_run(const writer_t *w, const tf_view_step_t *s) {
-  bool runs = s->kind != TF_PLAN_HANDED && !(s->on & TF_ON_BOOK) &&
+  bool runs = s->kind != TF_PLAN_HANDED && !(s->on & (TF_ON_BOOK | TF_ON_TEXT)) &&
               w->runs(s->name, (tf_view_step_kind_t)s->kind);
   for (uint32_t k = 0; s->bar != TF_PLAN_NO_BAR && k < s->in_cnt; k++)
     runs = runs && !w->is_handed[s->in[k]];

@@ -258,7 +258,7 @@ uint64_t tf_sinks_last_seq(const tf_engine_t *e, tf_carries_t carries) {
   uint64_t         last = 0;
   for (uint32_t i = 0; i < emit->sink_cnt; i++) {
     const tf_emit_sink_t *s   = &emit->sinks[i];
-    bool                  has = s->sink->last_seq && s->carries == carries;
+    bool                  has = s->sink->last_seq && s->shape.carries == carries;
     uint64_t              seq = has ? s->sink->last_seq(s->state) : 0;
     if (seq > last) last = seq;
   }

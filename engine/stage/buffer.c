@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tf/indicator.h"
+#include "tf/text.h"
 
 static void set_bbo(tf_lane_instrument_t *in, int64_t bid_price, int64_t bid_qty, int64_t ask_price,
                     int64_t ask_qty, int8_t price_exp, int8_t qty_exp) {
@@ -103,6 +104,17 @@ static void on_ticker(tf_market_t *m, const tf_event_t *e) {
     m->funding_rate = tf_decimal_to_double(e->u.ticker.funding_rate, TF_FUNDING_EXP);
 }
 
+/* Whether it was answered. */
+static bool on_text(tf_market_t *m, const tf_event_t *e) {
+  if (e->u.text.miss != TF_TEXT_MISS_NONE) return false;
+  m->text_score      = (double)e->u.text.score;
+  m->text_confidence = (double)e->u.text.confidence;
+  m->text_novelty    = (double)e->u.text.novelty;
+  m->text_label      = (double)e->u.text.label;
+  m->text_ns         = m->now_ns;
+  return true;
+}
+
 /* Halted: what is known stands, and decide holds. Ended: the book, the best bid and offer and the last trade are of
  * something that is no more. Other sizes: books and events carry their own exponents. */
 TF_COLD static void on_listing(const tf_buffer_t *buffer, tf_lane_instrument_t *in,
@@ -142,6 +154,7 @@ uint32_t tf_buffer_on_event(tf_buffer_t *buffer, tf_lane_instrument_t *in, const
       tf_book_on_event(&in->keeper, e);
     return 0;
   case TF_EVENT_TICKER: on_ticker(m, e); return 0;
+  case TF_EVENT_TEXT: return on_text(m, e) ? TF_ON_TEXT : 0;
   default: return 0;
   }
 }
@@ -174,15 +187,19 @@ tf_err_t tf_buffer_init_instrument(tf_lane_instrument_t *in, tf_arena_t *arena,
   memset(in, 0, sizeof *in);
   tf_err_t err = tf_book_init(&in->keeper, arena, book_levels_max, pending_levels_max);
   if (err) return err;
-  in->market   = (tf_market_t){.book         = &in->keeper.book,
-                               .bid          = (double)NAN,
-                               .ask          = (double)NAN,
-                               .bid_qty      = (double)NAN,
-                               .ask_qty      = (double)NAN,
-                               .trade_price  = (double)NAN,
-                               .trade_qty    = (double)NAN,
-                               .mark_price   = (double)NAN,
-                               .funding_rate = (double)NAN};
+  in->market   = (tf_market_t){.book            = &in->keeper.book,
+                               .bid             = (double)NAN,
+                               .ask             = (double)NAN,
+                               .bid_qty         = (double)NAN,
+                               .ask_qty         = (double)NAN,
+                               .trade_price     = (double)NAN,
+                               .trade_qty       = (double)NAN,
+                               .mark_price      = (double)NAN,
+                               .funding_rate    = (double)NAN,
+                               .text_score      = (double)NAN,
+                               .text_confidence = (double)NAN,
+                               .text_novelty    = (double)NAN,
+                               .text_label      = (double)NAN};
   in->position = (double)NAN;
   return TF_OK;
 }

@@ -14,9 +14,26 @@ TF_COLD static void sink_broke(tf_emit_sink_t *s, tf_err_t err) {
          tf_error_name(err), s->broken_text);
 }
 
-/* Offers the first n, without a wait; how many it took. */
-static uint32_t offer_some(tf_emit_sink_t *s, const void *records, uint32_t n) {
-  if (TF_UNLIKELY(s->broken)) return 0;
+/* Those at the front that it has already; a sink that can look compares them. */
+TF_COLD static uint32_t pass_held(tf_emit_sink_t *s, const uint8_t *records, uint32_t n) {
+  uint32_t cnt = 0;
+  while (cnt < n && tf_record_seq(&s->shape, records + (size_t)cnt * s->shape.bytes) <= s->held_seq)
+    cnt++;
+  tf_err_t err =
+      s->sink->check_held
+          ? s->sink->check_held(s->state, (const tf_decision_t *)(const void *)records, cnt)
+          : TF_OK;
+  if (err) {
+    sink_broke(s, err);
+    return 0;
+  }
+  if (cnt < n) s->held_seq = 0; /* from here on it is all new */
+  tf_count_add(&s->already_there, cnt);
+  tf_count_add(&s->taken, cnt);
+  return cnt;
+}
+
+static uint32_t offer_new(tf_emit_sink_t *s, const void *records, uint32_t n) {
   int k = s->sink->offer(s->state, records, n);
   if (TF_UNLIKELY(k < 0)) {
     sink_broke(s, k);
@@ -25,6 +42,15 @@ static uint32_t offer_some(tf_emit_sink_t *s, const void *records, uint32_t n) {
   if (k > 0) s->block_ns_left = s->block_ns_max;
   tf_count_add(&s->taken, (uint64_t)k);
   return (uint32_t)k;
+}
+
+/* Offers the first n, without a wait; how many it took. */
+static uint32_t offer_some(tf_emit_sink_t *s, const void *records, uint32_t n) {
+  if (TF_UNLIKELY(s->broken)) return 0;
+  if (TF_LIKELY(s->held_seq == 0)) return offer_new(s, records, n);
+  uint32_t held = pass_held(s, records, n);
+  if (s->broken || held == n) return held;
+  return held + offer_new(s, (const uint8_t *)records + (size_t)held * s->shape.bytes, n - held);
 }
 
 /* Run by run of what passes; how many of the n are dealt with. */
@@ -92,7 +118,7 @@ TF_INLINE void offer_all(tf_emit_t *emit, uint32_t carries, const uint8_t *recor
   uint32_t taken[TF_SINKS_MAX], short_cnt = 0;
   emit->handed[carries] += n;
   for (uint32_t s = 0; s < emit->sink_cnt; s++) {
-    taken[s] = emit->sinks[s].carries == carries ? offer(&emit->sinks[s], records, n) : n;
+    taken[s] = emit->sinks[s].shape.carries == carries ? offer(&emit->sinks[s], records, n) : n;
     short_cnt += taken[s] < n;
   }
   for (uint32_t s = 0; TF_UNLIKELY(short_cnt) && s < emit->sink_cnt; s++)
@@ -120,6 +146,19 @@ void tf_emit_records(tf_emit_t *emit, const tf_record_shape_t *shape, const void
   offer_all(emit, shape->carries, records, n, shape->bytes);
 }
 
+void tf_emit_expect_again(tf_emit_t *emit) {
+  uint64_t last[TF_CARRIES_CNT] = {0};
+  for (uint32_t i = 0; i < emit->sink_cnt; i++) {
+    tf_emit_sink_t *s  = &emit->sinks[i];
+    uint64_t       *of = &last[s->shape.carries];
+    s->held_seq        = s->sink->last_seq ? s->sink->last_seq(s->state) : 0;
+    if (s->held_seq > *of) *of = s->held_seq;
+  }
+  for (uint32_t i = 0; i < emit->sink_cnt; i++)
+    if (!emit->sinks[i].sink->last_seq)
+      emit->sinks[i].held_seq = last[emit->sinks[i].shape.carries];
+}
+
 void tf_emit_idle(tf_emit_t *emit, uint64_t now_ns) {
   for (uint32_t i = 0; i < emit->sink_cnt; i++) {
     tf_emit_sink_t *s = &emit->sinks[i];
@@ -140,7 +179,7 @@ tf_err_t tf_emit_add(tf_emit_t *emit, const tf_sink_t *sink, void *state, tf_ove
   *s                = (tf_emit_sink_t){.sink          = sink,
                                        .state         = state,
                                        .policy        = policy,
-                                       .carries       = config->shape.carries,
+                                       .shape         = config->shape,
                                        .block_ns_max  = config->block_ns_max,
                                        .block_ns_left = config->block_ns_max};
   tf_err_t err      = sink->open(state, config);
@@ -169,11 +208,14 @@ tf_err_t tf_emit_close(tf_emit_t *emit, uint64_t now_ns) {
 }
 
 void tf_emit_counts(const tf_emit_sink_t *s, tf_sink_counts_t *counts) {
-  *counts = (tf_sink_counts_t){0};
+  *counts       = (tf_sink_counts_t){0};
+  uint64_t held = tf_load_relaxed(&s->already_there); /* relaxed: a count, as the next */
   if (s->sink->counts)
     s->sink->counts(s->state, counts);
   else
-    counts->acked = tf_load_relaxed(&s->taken); /* relaxed: a count */
+    counts->acked = tf_load_relaxed(&s->taken) - held; /* relaxed: as above */
+  counts->acked += held;
+  counts->already_there += held;
   /* relaxed: counts, each complete by itself */
   counts->dropped_full += tf_load_relaxed(&s->dropped_full);
   counts->dropped_broken += tf_load_relaxed(&s->dropped_broken); /* relaxed: as above */

@@ -22,15 +22,17 @@ typedef struct tf_emit_sink {
   const tf_sink_t        *sink;
   void                   *state;
   tf_overflow_t           policy;
-  uint8_t                 carries; /* tf_carries_t */
+  tf_record_shape_t       shape;
   bool                    is_open;
   tf_err_t                broken;   /* 0, or why the sink stopped taking for good */
   const tf_sink_filter_t *filter;   /* NULL: it is given all of its kind */
   uint64_t                filtered; /* left out by it */
   uint64_t                block_ns_max;
   uint64_t                block_ns_left; /* before it is not waited for any more */
-  uint64_t                taken, dropped_full, dropped_broken; /* written by emit */
-  uint64_t blocked_passes, flush_failures; /* offers repeated while it was waited for */
+  uint64_t held_seq; /* not 0: what it has of an earlier engine, up to there, comes once more */
+  uint64_t already_there; /* of those taken: it had them, and was not given them */
+  uint64_t taken, dropped_full, dropped_broken; /* written by emit */
+  uint64_t blocked_passes, flush_failures;      /* offers repeated while it was waited for */
   char     broken_text[256];
 } tf_emit_sink_t;
 
@@ -51,6 +53,10 @@ void tf_emit_offer(tf_emit_t *emit, tf_decision_t *decisions, uint32_t n,
 /* Offers n records of another shape than decisions to every sink that carries them, in order. */
 void tf_emit_records(tf_emit_t *emit, const tf_record_shape_t *shape, const void *records,
                      uint32_t n);
+
+/* The engine goes on where an earlier one was, and makes some of its records again. A sink that keeps sequences has those up to its
+ * own last; one that keeps none was given what any other has. Before start. */
+void tf_emit_expect_again(tf_emit_t *emit);
 
 /* When there is nothing to emit: sinks write out what they hold, heartbeats are refreshed. */
 void tf_emit_idle(tf_emit_t *emit, uint64_t now_ns);

@@ -231,7 +231,7 @@ typedef struct tf_feature_plan {
   const tf_feature_update_t      *updates;     /* what steps call */
   const tf_feature_peek_t        *peeks;       /* what steps of the op PEEK call */
   const tf_feature_vectors_t     *vector_runs; /* what vectors are advanced by, here */
-  tf_feature_list_t               on_trade, on_quote, on_book, on_peer;
+  tf_feature_list_t               on_trade, on_quote, on_book, on_text, on_peer;
   const tf_feature_peer_value_t  *peer_values;
   const tf_feature_cross_t       *crosses;
   const tf_feature_cross_value_t *cross_values; /* what crosses call */
@@ -430,12 +430,13 @@ static inline void tf_feature_plan_runs_(const tf_feature_plan_t *plan, void *me
 }
 
 /* One event of a message, after the books and the last trade took it in. on: TF_ON_TRADE,
- * TF_ON_QUOTE or TF_ON_BOOK. */
+ * TF_ON_QUOTE, TF_ON_BOOK or TF_ON_TEXT. */
 static inline void tf_feature_plan_on_event(const tf_feature_plan_t *plan, void *mem,
                                             const tf_market_t *market, uint32_t on) {
   const tf_feature_list_t *list = on == TF_ON_TRADE   ? &plan->on_trade
                                   : on == TF_ON_QUOTE ? &plan->on_quote
-                                                      : &plan->on_book;
+                                  : on == TF_ON_BOOK  ? &plan->on_book
+                                                      : &plan->on_text;
   if (list->cnt == 0) return;
   double               unread[TF_INDICATOR_OUTPUTS_MAX]; /* outputs are read at the tick */
   tf_indicator_input_t in = {.on = on, .market = market};

@@ -18,6 +18,7 @@ typedef enum tf_event_kind {
   TF_EVENT_TICKER  = 3,
   TF_EVENT_STATUS  = 4, /* the book's state changed, or the instrument's listing (u.listing) */
   TF_EVENT_CONTROL = 5, /* an operator's command, at its place in the stream (u.control) */
+  TF_EVENT_TEXT    = 6, /* what the texts' models said of a text about the instrument (u.text) */
   TF_EVENT_KIND_CNT
 } tf_event_kind_t;
 
@@ -181,9 +182,11 @@ typedef struct tf_event {
       float    score;      /* sum of the labels' weights by their probabilities */
       float    confidence; /* probability of label, 0 .. 1 */
       float    novelty;    /* 1 - the largest cosine to the instrument's texts before it, 0 .. 2 */
-      uint16_t label, is_miss; /* the likeliest; is_miss: no model answered, the rest is 0 */
-      uint32_t model_hash;     /* the classifier's */
-      uint32_t source;         /* tf_text_t.source */
+      uint16_t label;      /* the likeliest, by its place among the model's */
+      uint16_t
+          miss; /* tf_text_miss_t (tf/text.h); where it is one, no model answered and the rest is 0 */
+      uint32_t model_hash; /* the classifier's */
+      uint32_t source;     /* tf_text_t.source */
     } text;
     struct {
       uint64_t command; /* TF_CONTROL_RUNTIME */

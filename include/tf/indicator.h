@@ -31,6 +31,7 @@
 #define TF_ON_BOOK  0x04u
 #define TF_ON_TICK  0x08u
 #define TF_ON_INPUT 0x10u
+#define TF_ON_TEXT  0x40u /* a text was answered (tf/text.h) */
 #define TF_ON_PEER                                                                                 \
   0x20u /* a tick of one of its peers, with this instrument as it stands; outputs unread */
 
@@ -71,7 +72,8 @@ typedef struct tf_param_spec {
   X(BOOK, "book")           /* of quotes and levels */                                             \
   X(TRADE, "trade")         /* of trades */                                                        \
   X(REFERENCE, "reference") /* of what venues publish: mark price, funding */                      \
-  X(CROSS, "cross")         /* of several instruments */
+  X(CROSS, "cross")         /* of several instruments */                                           \
+  X(TEXT, "text")           /* of what models say of texts */
 
 typedef enum tf_indicator_group {
 #define X(group, name) TF_GROUP_##group,

@@ -130,6 +130,11 @@ typedef struct tf_market {
    * fraction. */
   double mark_price, funding_rate;
 
+  /* What the models said of the last text that was answered; NaN until one was. The label by its place among the
+   * model's, the time by ours. */
+  double   text_score, text_confidence, text_novelty, text_label;
+  uint64_t text_ns;
+
   /* The other instruments that the features read, in the plan's order; NULL where they read none. */
   const tf_peer_t *peers;
 

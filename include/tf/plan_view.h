@@ -36,8 +36,8 @@ typedef struct tf_view_step {
   uint16_t section; /* of a cross */
   uint8_t  kind;    /* tf_view_step_kind_t */
   uint8_t  in_cnt, out_cnt;
-  uint8_t  bar;        /* whose closes are its clock; TF_PLAN_NO_BAR: ticks */
-  uint8_t  on;         /* of a market indicator: TF_ON_TRADE, QUOTE, BOOK where it sees these too */
+  uint8_t  bar; /* whose closes are its clock; TF_PLAN_NO_BAR: ticks */
+  uint8_t  on;  /* of a market indicator: TF_ON_TRADE, QUOTE, BOOK, TEXT where it sees these too */
   uint8_t  member_min; /* of a cross */
   uint8_t  puts;       /* of a cross: its input is put into the section before */
   uint8_t  param_cnt;  /* of an indicator: words of its state before its store (indicator/step.h) */

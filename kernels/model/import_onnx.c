@@ -172,18 +172,21 @@ static tf_err_t import_chain(tf_onnx_ops_t *im, const source_t *s) {
 /* A chain, whose window slides and whose precision may be lower, or else a net; what is neither is told by the net's words,
  * which takes more. */
 static tf_err_t import_either(tf_onnx_ops_t *im, const source_t *s, uint64_t *denormal_cnt) {
-  tf_err_t err = tf_onnx_tensor_init(&im->constants, im->path, s->folder);
-  if (!err) err = import_chain(im, s);
-  *denormal_cnt = im->constants.denormal_cnt;
-  if (im->constants.tensors) tf_onnx_tensor_fini(&im->constants);
-  if (!err || err == E_CORE_NO_MEMORY) return err;
-  tf_graph_fini(im->graph);
+  if (!s->spec->is_text) {
+    tf_err_t err = tf_onnx_tensor_init(&im->constants, im->path, s->folder);
+    if (!err) err = import_chain(im, s);
+    *denormal_cnt = im->constants.denormal_cnt;
+    if (im->constants.tensors) tf_onnx_tensor_fini(&im->constants);
+    if (!err || err == E_CORE_NO_MEMORY) return err;
+    tf_graph_fini(im->graph);
+  }
   tf_onnx_net_spec_t net = {.path        = im->path,
                             .folder      = s->folder,
                             .name        = s->spec->name,
                             .opset       = im->opset,
                             .output      = &s->output,
                             .plain       = s->spec->plain,
+                            .is_text     = s->spec->is_text,
                             .window      = s->spec->window,
                             .feature_cnt = s->spec->features->cnt};
   return tf_onnx_net_import(s->model->graph, &net, im->graph, denormal_cnt);
@@ -202,7 +205,7 @@ static tf_err_t import_model(tf_onnx_ops_t *im, source_t *s, uint64_t *denormal_
     err = tf_features_append(&im->graph->features, features->names[i], strlen(features->names[i]));
   if (!err) err = keep_training(im, s->model);
   if (!err) keep_source(im, s->model);
-  if (err) return err;
+  if (err || s->spec->is_text) return err;
   err = tf_graph_make_checks(im->graph);
   return err ? tf_error_add(err, "importing %s", im->path) : TF_OK;
 }

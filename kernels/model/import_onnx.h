@@ -32,7 +32,9 @@ typedef struct tf_import_onnx_spec {
   const tf_features_t *features; /* copied: the schema */
   uint32_t             window;   /* rows; 0: as the file says */
   const char          *output;   /* which of the file's outputs; NULL: the only one of floats */
-  bool                 plain; /* leave a net as the file has it, without the passes of net_pass.h */
+  bool
+       is_text; /* its inputs are a text's tokens and their mask, of one text; answers are the caller's to make */
+  bool plain; /* leave a net as the file has it, without the passes of net_pass.h */
 } tf_import_onnx_spec_t;
 
 /* Reads path into graph and computes its known answers. E_FILE_OPEN; E_MODEL_FORMAT; E_MODEL_UNSUPPORTED naming node and op;

@@ -264,7 +264,8 @@ static tf_err_t make_net(const tf_graph_t *graph, const tf_loader_options_t *opt
   if (!nets) return TF_ERR(E_CORE_NO_MEMORY, "model %s", graph->name);
   tf_err_t err = tf_net_plan_new(graph->net, options->isa, m->precision, &nets->whole);
   if (!err) m->scratch_bytes = nets->whole->scratch_bytes;
-  if (!err && graph->window > 1) err = make_net_window(graph, options, m, nets);
+  if (!err && graph->window > 1 && !options->is_whole)
+    err = make_net_window(graph, options, m, nets);
   if (err) {
     delete_nets(nets);
     return tf_error_add(err, "model %s", graph->name);

@@ -27,6 +27,7 @@ extern const tf_model_loader_t tf_model_loader;
 typedef struct tf_loader_options {
   tf_isa_t           isa; /* what runs; the model's own isa is not looked at here */
   tf_model_options_t model;
+  bool is_whole; /* a net's windows are asked whole and alone (tf_loader_answer): none slides */
 } tf_loader_options_t;
 
 /* For this CPU, as the file says. */

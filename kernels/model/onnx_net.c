@@ -443,7 +443,9 @@ tf_err_t tf_onnx_net_import(const Onnx__GraphProto *source, const tf_onnx_net_sp
   im.operands      = calloc(TF_ONNX_NET_OPERAND_CNT_MAX, sizeof *im.operands);
   if (!im.operands) return TF_ERR(E_CORE_NO_MEMORY, "%s: its values", spec->path);
   tf_err_t err = tf_onnx_net_tensors(&im, source);
-  if (!err) err = tf_onnx_net_enter(&im, source, spec->feature_cnt);
+  if (!err)
+    err = spec->is_text ? tf_onnx_net_enter_text(&im, source)
+                        : tf_onnx_net_enter(&im, source, spec->feature_cnt);
   if (!err) err = tf_onnx_net_nodes(&im, source, spec->output->needed);
   if (!err) err = tf_onnx_net_leave(&im, source, spec->output);
   if (!err && !spec->plain) err = tf_net_pass_all(im.net);

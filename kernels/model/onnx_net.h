@@ -82,6 +82,7 @@ typedef struct tf_onnx_net_spec {
   int64_t                 opset;
   const tf_onnx_output_t *output;
   bool                    plain; /* without the passes of net_pass.h */
+  bool                    is_text;
   uint32_t                window, feature_cnt;
 } tf_onnx_net_spec_t;
 tf_err_t tf_onnx_net_import(const Onnx__GraphProto *source, const tf_onnx_net_spec_t *spec,
@@ -91,6 +92,9 @@ tf_err_t tf_onnx_net_import(const Onnx__GraphProto *source, const tf_onnx_net_sp
 
 /* Inputs of features (onnx_net_ends.c): makes im->net. */
 tf_err_t tf_onnx_net_enter(tf_onnx_net_t *im, const Onnx__GraphProto *source, uint32_t feature_cnt);
+/* Inputs of a text: its tokens, the mask, and where there is one what tells a pair's texts apart, which is 0. The window's
+ * columns are token and mask; im->window its rows. */
+tf_err_t tf_onnx_net_enter_text(tf_onnx_net_t *im, const Onnx__GraphProto *source);
 tf_err_t tf_onnx_net_leave(tf_onnx_net_t *im, const Onnx__GraphProto *source,
                            const tf_onnx_output_t *wanted);
 /* The initialisers of a graph, under their names; one tensor, which all must have room for. */

@@ -1,4 +1,7 @@
 /* Where the rows of features enter an ONNX graph, and where its answer leaves. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "core/error.h"
 #include "model/onnx_net.h"
 
@@ -163,6 +166,64 @@ tf_err_t tf_onnx_net_enter(tf_onnx_net_t *im, const Onnx__GraphProto *source,
     err = enter_port(im, &as, &ports[i], window, feature_cnt, first);
     first += ports[i].columns;
   }
+  return err;
+}
+
+/* ---- texts ---- */
+
+enum { TEXT_TOKEN, TEXT_MASK, TEXT_COLUMNS };
+
+/* The column of the window that an input is, by its name; TEXT_COLUMNS: it is 0. */
+static uint32_t text_column(const char *name) {
+  if (strstr(name, "mask")) return TEXT_MASK;
+  return strstr(name, "type") || strstr(name, "segment") ? TEXT_COLUMNS : TEXT_TOKEN;
+}
+
+static tf_err_t enter_column(tf_onnx_net_t *im, const Onnx__NodeProto *as, uint32_t column,
+                             uint32_t *out) {
+  const tf_tensor_shape_t row = {
+      .rank = 2, .dims = {1, im->window},
+           .cnt = im->window
+  };
+  const int64_t     ints[] = {0, im->window, 1, column, 1, 1};
+  tf_onnx_operand_t o      = {
+           .shape = {.rank = 2, .dims = {im->window, TEXT_COLUMNS}, .cnt = im->window * TEXT_COLUMNS},
+           .value = TF_NET_INPUT
+  };
+  uint32_t at;
+  if (column == TEXT_COLUMNS)
+    return tf_onnx_net_constant(im, &row, calloc(im->window, sizeof(double)), true, out);
+  tf_err_t       err  = tf_onnx_net_claim(im, &o, &at);
+  tf_onnx_emit_t emit = {.op = "slice", .in = &at, .in_cnt = 1, .ints = ints, .int_cnt = 6};
+  if (!err) err = tf_onnx_net_emit(im, as, &emit, &at);
+  return err ? err : tf_onnx_net_reshape(im, as, at, &row, out);
+}
+
+tf_err_t tf_onnx_net_enter_text(tf_onnx_net_t *im, const Onnx__GraphProto *source) {
+  Onnx__NodeProto as                         = ONNX__NODE_PROTO__INIT;
+  bool            is_there[TEXT_COLUMNS + 1] = {false};
+  char            input[] = "input", none[] = "Input";
+  as.name      = input;
+  as.op_type   = none;
+  tf_err_t err = tf_net_new(im->window, TEXT_COLUMNS, &im->net);
+  for (size_t i = 0; i < source->n_input && !err; i++) {
+    const char *name = source->input[i]->name;
+    uint32_t    out;
+    if (!name || !name[0]) return TF_ERR(E_MODEL_FORMAT, "%s: an input without a name", im->path);
+    if (is_constant(im, name)) continue;
+    const uint32_t column = text_column(name);
+    if (is_there[column])
+      return TF_ERR(E_MODEL_UNSUPPORTED,
+                    "%s: input \"%.80s\": tokens, a mask (a name with \"mask\") and types (with "
+                    "\"type\" or \"segment\") are taken, one of each",
+                    im->path, name);
+    is_there[column] = true;
+    err              = enter_column(im, &as, column, &out);
+    if (!err) im->operands[out].name = name;
+  }
+  if (!err && !(is_there[TEXT_TOKEN] && is_there[TEXT_MASK]))
+    err = TF_ERR(E_MODEL_UNSUPPORTED, "%s: a text's model has inputs of tokens and of a mask",
+                 im->path);
   return err;
 }
 

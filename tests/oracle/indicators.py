@@ -300,6 +300,8 @@ class Market:
         self.quoted = []    # (time, mid, price, qty, side) of each trade after the first quote
         self.arrivals = []  # (time as it came, time) of each trade
         self.log = []       # (time as it came, kind, tick, backfill, best bid and offer) of events after the first quote
+        self.texts = []     # (time as it came, time that a window over texts says, score) of each, made of a ticker
+        self.text_now = 0
         self.now = 0        # of the last event
         self.own = {}       # what an indicator that must see every tick keeps
 
@@ -312,6 +314,8 @@ class Market:
             self.trade_now = max(self.trade_now, now)
         if tick or kind == "Q":
             self.flow_now = max(self.flow_now, now)
+        if tick or kind == "K":
+            self.text_now = max(self.text_now, now)
         if kind == "T":
             price, qty = Fraction(args[0], 100), Fraction(args[1], 1000)
             self.last = price
@@ -328,6 +332,7 @@ class Market:
             self.compare()
         elif kind == "K":
             self.mark, self.funding = Fraction(args[0], 100), Fraction(args[1], 10**8)
+            self.texts.append((now, self.text_now, self.funding))
         elif kind == "V":
             self.book = self.levels = None
         else:
@@ -462,6 +467,25 @@ def hawkes(m, p):
         own["seen"] += 1
     buy, sell = (v + mu / 2 for v in decayed(m.now))
     return buy + sell, buy, sell
+
+
+def of_text(value):
+    return lambda m, p: value(m) if m.texts else NAN
+
+
+def text_score_ema(m, p):
+    """The recursion in 60 digits."""
+    if not m.texts:
+        return NAN
+    own = m.own.setdefault("text", {"seen": 0, "now": 0, "sums": [Decimal(0), Decimal(0)]})
+    for t, _, score in m.texts[own["seen"]:]:
+        now = max(t, own["now"])
+        factor = Decimal(2) ** (-(now - own["now"]) / Decimal(p[0]))
+        value = Decimal(score.numerator) / score.denominator
+        own["sums"] = [v * factor + more for v, more in zip(own["sums"], (value, 1))]
+        own["now"] = now
+        own["seen"] += 1
+    return own["sums"][0] / own["sums"][1]
 
 
 def vpin(m, p):
@@ -632,6 +656,13 @@ MARKET = {
     "realised_spread": realised_spread,
     "roll": roll,
     "vpin": vpin,
+    "text_age": of_text(lambda m: Fraction(max(0, m.now - m.texts[-1][0]), 10**9)),
+    "text_confidence": of_text(lambda m: m.mark),
+    "text_count": lambda m, p: sum(m.text_now - t < p[0] for _, t, _ in m.texts),
+    "text_label": of_text(lambda m: m.mark * 100 % 5),
+    "text_novelty": of_text(lambda m: m.mark - m.funding),
+    "text_score": of_text(lambda m: m.funding),
+    "text_score_ema": text_score_ema,
     "trade_intensity": lambda m, p: Fraction(len(m.traded(p[0])) * 10**9) / Fraction(p[0]),
     "weighted_mid": weighted_mid,
     "ofi": lambda m, p: NAN if m.bbo is None else sum(s[1] for s in m.flowed(p[0])),

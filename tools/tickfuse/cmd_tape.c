@@ -55,7 +55,7 @@ static uint32_t list_options(tf_tape_args_t *a, const char *letters, tf_cli_opti
         &a->format_cnt}                                                                        },
       {'v', {"--venue", "V", "the venue of recordings that name none", a->venue, &a->venue_cnt}},
       {'k',
-       {"--kind", "K,K", "only these: trade, quote, book, ticker, status, control", a->kind,
+       {"--kind", "K,K", "only these: trade, quote, book, ticker, status, control, text", a->kind,
         &a->kind_cnt}                                                                          },
       {'i',
        {"--instrument", "NAME", "only this one, as in BTCUSDT.BINANCE-SPOT; may be repeated",

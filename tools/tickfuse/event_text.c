@@ -6,11 +6,13 @@
 
 #include "sink/decision_json.h"
 #include "sink/event_doc.h"
+#include "tf/text.h"
 
 const char *const tf_event_text_csv_header =
     "ingest_seq,ts_recv_ns,ts_event_ns,instrument,kind,flags,side,price,qty,id,bid_price,bid_qty,"
     "ask_price,ask_qty,venue_seq,level_idx,level_cnt,last_price,volume,mark_price,funding_rate,"
-    "book_state,apply_from,gap_first,gap_last,command,position\n";
+    "book_state,apply_from,gap_first,gap_last,command,position,source,score,confidence,novelty,"
+    "label,miss\n";
 
 const char *tf_event_text_kind(uint8_t kind) { return tf_event_doc_kind(kind); }
 
@@ -136,8 +138,25 @@ static void put_control(row_t *r, const tf_event_t *e) {
   put_decimal(r, e->u.control.position, e->qty_exp);
 }
 
+#define TEXT_COLUMNS 6u /* the header's last */
+static void put_text(row_t *r, const tf_event_t *e) {
+  skip(r, 3);
+  put_integer(r, e->u.text.id);
+  skip(r, 17);
+  put_integer(r, e->u.text.source);
+  if (e->u.text.miss != TF_TEXT_MISS_NONE) {
+    skip(r, 4);
+    put_word(r, tf_text_miss_word(e->u.text.miss));
+    return;
+  }
+  put(r, "%.9g,%.9g,%.9g,", (double)e->u.text.score, (double)e->u.text.confidence,
+      (double)e->u.text.novelty);
+  put_integer(r, e->u.text.label);
+  skip(r, 1);
+}
+
 static void (*const put_kind[TF_EVENT_KIND_CNT])(row_t *, const tf_event_t *) = {
-    put_trade, put_quote, put_level, put_ticker, put_status, put_control};
+    put_trade, put_quote, put_level, put_ticker, put_status, put_control, put_text};
 
 size_t tf_event_text_csv(const tf_event_t *e, const tf_instrument_t *rows, uint32_t row_cnt,
                          char text[TF_EVENT_TEXT_BYTES_MAX]) {
@@ -149,6 +168,7 @@ size_t tf_event_text_csv(const tf_event_t *e, const tf_instrument_t *rows, uint3
   put_word(&r, tf_event_text_kind(e->kind));
   put_flags(&r, e);
   if (e->kind < TF_EVENT_KIND_CNT) put_kind[e->kind](&r, e);
+  if (e->kind != TF_EVENT_TEXT) skip(&r, TEXT_COLUMNS);
   r.used--; /* the last column's comma */
   put(&r, "\n");
   return r.used;

@@ -9,8 +9,8 @@
 #include "boot/sinks.h"
 #include "core/cpu.h"
 
-static const char *const kind_names[TF_EVENT_KIND_CNT] = {"trade",  "quote",  "book",
-                                                          "ticker", "status", "control"};
+static const char *const kind_names[TF_EVENT_KIND_CNT] = {"trade",  "quote",   "book", "ticker",
+                                                          "status", "control", "text"};
 static const char *const time_names[]                  = {
 #define TIME_NAME_(id, name) "ts_" name,
     TF_EVENT_TIME_CAUSES(TIME_NAME_)
@@ -158,7 +158,7 @@ static json_t *sink_json(const tf_engine_t *e, uint32_t i) {
   };
   json_t *sink =
       json_pack("{ssssssssssss*}", "type", s->sink->name, "name", e->sink_names[i], "carries",
-                tf_sinks_carries_name(s->carries), "path", e->sink_paths[i], "policy",
+                tf_sinks_carries_name(s->shape.carries), "path", e->sink_paths[i], "policy",
                 tf_sinks_policy_name(s->policy), "error", s->broken ? s->broken_text : NULL);
   for (size_t k = 0; k < TF_ARRAY_CNT(counts); k++)
     json_object_set_new(sink, counts[k].key, json_integer((json_int_t)counts[k].cnt));

@@ -225,6 +225,7 @@ static void dump_record(tf_carries_t carries, uint64_t *seed) {
   if (carries == TF_CARRIES_EVENTS) e->kind %= TF_EVENT_KIND_CNT + 1, e->instrument_id %= 5;
   if (carries == TF_CARRIES_EVENTS && e->kind == TF_EVENT_STATUS) e->u.listing.trading %= 6;
   if (carries == TF_CARRIES_EVENTS && e->kind == TF_EVENT_CONTROL) e->u.word[0] %= 12;
+  if (carries == TF_CARRIES_EVENTS && e->kind == TF_EVENT_TEXT) e->u.text.miss %= 5;
   if (carries == TF_CARRIES_QUOTES) e->kind = TF_EVENT_QUOTE;
   printf("%d %d ", carries, is_late);
   for (tf_sink_format_t format = TF_FORMAT_JSON; format < TF_FORMAT_CNT; format++) {

@@ -78,7 +78,7 @@ def main():
         late_cnt += int(late)
         kinds.add((carries, fields.get("kind")))
     assert number == 4 * CNT - 1 and 0 < late_cnt < number
-    assert len([k for k in kinds if k[0] == "1"]) == 7, kinds  # six and what is none
+    assert len([k for k in kinds if k[0] == "1"]) == 8, kinds  # seven and what is none
     print(f"{4 * CNT} records of seed {SEED} are the same in both")
 
 

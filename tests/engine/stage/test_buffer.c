@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "stage/buffer.h"
+#include "tf/indicator.h"
+#include "tf/text.h"
 
 static tf_arena_t           arena;
 static tf_buffer_t          buffer;
@@ -268,6 +270,29 @@ static void what_a_ticker_leaves_out_stays_as_it_was(void **state) {
   assert_false(in.has_bbo);
 }
 
+static uint32_t text(float score, uint16_t miss, uint64_t now_ns) {
+  tf_event_t e     = {.kind = TF_EVENT_TEXT, .flags = TF_FLAG_LAST, .ts_recv_ns = now_ns};
+  e.u.text.score   = score;
+  e.u.text.novelty = 0.5f;
+  e.u.text.label   = 2;
+  e.u.text.miss    = miss;
+  uint32_t closed;
+  tf_buffer_begin(&buffer, &in, &e);
+  return tf_buffer_on_event(&buffer, &in, &e, &closed);
+}
+
+static void a_text_that_was_missed_leaves_the_last_one_standing(void **state) {
+  (void)state;
+  assert_true(in.market.text_score != in.market.text_score);
+  assert_int_equal(text(0.25f, TF_TEXT_MISS_NONE, 5000), TF_ON_TEXT);
+  assert_true(in.market.text_score == 0.25 && in.market.text_novelty == 0.5);
+  assert_true(in.market.text_label == 2);
+  assert_int_equal(in.market.text_ns, 5000);
+  assert_int_equal(text(0, TF_TEXT_MISS_DEADLINE, 6000), 0);
+  assert_true(in.market.text_score == 0.25);
+  assert_int_equal(in.market.text_ns, 5000);
+}
+
 static void trade_at(uint64_t ts_ns, uint8_t flags) {
   tf_event_t e    = {.kind = TF_EVENT_TRADE, .flags = flags | TF_FLAG_LAST, .ts_event_ns = ts_ns};
   e.u.trade.price = 5, e.u.trade.qty = 1;
@@ -310,6 +335,7 @@ int main(void) {
       cmocka_unit_test_setup(crossed_book_gives_no_top_and_is_reported_in_its_word, setup),
       cmocka_unit_test_setup(empty_side_takes_nothing_from_the_quotes, setup),
       cmocka_unit_test_setup(what_a_ticker_leaves_out_stays_as_it_was, setup),
+      cmocka_unit_test_setup(a_text_that_was_missed_leaves_the_last_one_standing, setup),
       cmocka_unit_test_setup(trade_that_cannot_be_meant_is_not_the_last, setup),
       cmocka_unit_test_setup(what_is_halted_or_resized_keeps_its_book, setup),
       cmocka_unit_test_setup(what_has_ended_leaves_nothing_behind, setup),

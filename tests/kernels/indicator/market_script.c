@@ -97,16 +97,20 @@ void script_market_init(script_market_t *m) {
   m->book.qty_exp   = -3;
   m->book.state     = TF_BOOK_NONE;
   double nan        = __builtin_nan("");
-  m->market         = (tf_market_t){.event        = &m->event,
-                                    .book         = &m->book,
-                                    .bid          = nan,
-                                    .ask          = nan,
-                                    .bid_qty      = nan,
-                                    .ask_qty      = nan,
-                                    .trade_price  = nan,
-                                    .trade_qty    = nan,
-                                    .mark_price   = nan,
-                                    .funding_rate = nan};
+  m->market         = (tf_market_t){.event           = &m->event,
+                                    .book            = &m->book,
+                                    .bid             = nan,
+                                    .ask             = nan,
+                                    .bid_qty         = nan,
+                                    .ask_qty         = nan,
+                                    .trade_price     = nan,
+                                    .trade_qty       = nan,
+                                    .mark_price      = nan,
+                                    .funding_rate    = nan,
+                                    .text_score      = nan,
+                                    .text_confidence = nan,
+                                    .text_novelty    = nan,
+                                    .text_label      = nan};
   m->other          = m->market;
   m->peers[1]       = (tf_peer_t){.age_ns = UINT64_MAX}; /* it never comes */
   m->peers[0]       = m->peers[1];
@@ -154,8 +158,13 @@ uint32_t script_market_apply(script_market_t *m, const script_event_t *e) {
   move_other(m);
   k->now_ns = e->now_ns;
   if (e->has_ticker) {
-    k->mark_price   = tf_decimal_to_double(e->mark, -2);
-    k->funding_rate = tf_decimal_to_double(e->funding, -8);
+    k->mark_price      = tf_decimal_to_double(e->mark, -2);
+    k->funding_rate    = tf_decimal_to_double(e->funding, -8);
+    k->text_score      = k->funding_rate;
+    k->text_confidence = k->mark_price;
+    k->text_novelty    = k->mark_price - k->funding_rate;
+    k->text_label      = (double)(e->mark % 5);
+    k->text_ns         = e->now_ns;
   }
   m->event =
       (tf_event_t){.ts_recv_ns = e->now_ns, .flags = (uint8_t)(e->backfill ? TF_FLAG_BACKFILL : 0)};

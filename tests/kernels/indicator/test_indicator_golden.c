@@ -151,9 +151,9 @@ static void compare(check_t *c, const tf_indicator_t *d, const double *params, u
   /* Recursive ones; a sum whose largest part, 10^20 times the rest, has just left (sma.c); and changes
    * from price to price, whose doubles are not the decimals that the oracle subtracts. */
   static const char *const LOOSE[] = {
-      "amihud",          "bipower", "dema",        "ema", "ewma_vol",     "garman_klass",
-      "hawkes",          "roll",    "kyle_lambda", "rsi", "realized_var", "realized_vol",
-      "rogers_satchell", "tema",    "yang_zhang"};
+      "amihud",          "bipower", "dema",           "ema",       "ewma_vol",     "garman_klass",
+      "hawkes",          "roll",    "kyle_lambda",    "rsi",       "realized_var", "realized_vol",
+      "rogers_satchell", "tema",    "text_score_ema", "yang_zhang"};
   bool accumulates = false;
   for (size_t r = 0; r < TF_ARRAY_CNT(LOOSE); r++)
     accumulates = accumulates || strcmp(d->name, LOOSE[r]) == 0;
@@ -185,7 +185,9 @@ static void check_eval(const tf_indicator_t *d, const double *params, uint32_t s
       }
     } else {
       uint32_t on = script_market_apply(&m, &events[i]);
-      in          = (tf_indicator_input_t){.on = on, .market = &m.market};
+      in          = (tf_indicator_input_t){.on = TF_ON_TEXT, .market = &m.market};
+      if (d->on & TF_ON_TEXT && events[i].has_ticker) d->update(state, &in, out);
+      in.on = on;
       if (d->on & on) d->update(state, &in, out);
       in.on = TF_ON_TICK;
       if (!events[i].last) continue;

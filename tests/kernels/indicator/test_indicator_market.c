@@ -389,6 +389,91 @@ static void hawkes_decays_and_time_does_not_run_backwards(void **state) {
   free(r.state);
 }
 
+/* ---- texts ---- */
+
+static double text(rig_t *r, double score, uint64_t now_ns) {
+  r->market.text_score = score;
+  r->market.now_ns = r->market.text_ns = now_ns;
+  (void)call(r, TF_ON_TEXT);
+  return call(r, TF_ON_TICK);
+}
+
+static void texts_have_no_values_before_the_first(void **state) {
+  (void)state;
+  static const char *const NAMES[]  = {"text_age",     "text_confidence", "text_label",
+                                       "text_novelty", "text_score",      "text_score_ema"};
+  static const double      PARAMS[] = {60e9};
+  static rig_t             r;
+  for (size_t i = 0; i < TF_ARRAY_CNT(NAMES); i++) {
+    open_rig(&r, NAMES[i], PARAMS);
+    r.market.text_score = r.market.text_confidence = __builtin_nan("");
+    r.market.text_novelty = r.market.text_label = __builtin_nan("");
+    r.market.now_ns                             = 5;
+    const double value                          = call(&r, TF_ON_TICK);
+    assert_true(value != value);
+    free(r.state);
+  }
+}
+
+static void texts_age_is_since_the_last_and_never_negative(void **state) {
+  (void)state;
+  static rig_t r;
+  open_rig(&r, "text_age", NULL);
+  r.market.text_ns = 1000000000;
+  r.market.now_ns  = 3500000000;
+  assert_true(call(&r, TF_ON_TICK) == 2.5);
+  r.market.now_ns = 1;
+  assert_true(call(&r, TF_ON_TICK) == 0);
+  free(r.state);
+}
+
+static void texts_are_counted_while_the_window_holds_them(void **state) {
+  (void)state;
+  static const double PARAMS[] = {10e9, 16};
+  static rig_t        r;
+  open_rig(&r, "text_count", PARAMS);
+  assert_true(call(&r, TF_ON_TICK) == 0);
+  assert_true(text(&r, 1, 1000000000) == 1);
+  assert_true(text(&r, 1, 5000000000) == 2);
+  r.market.now_ns = 10999999999;
+  assert_true(call(&r, TF_ON_TICK) == 2);
+  r.market.now_ns = 11000000000;
+  assert_true(call(&r, TF_ON_TICK) == 1);
+  r.market.now_ns = 15000000000;
+  assert_true(call(&r, TF_ON_TICK) == 0);
+  free(r.state);
+}
+
+/* Against the sum over all texts, each weighed anew. */
+static void scores_weigh_half_after_each_half(void **state) {
+  (void)state;
+  static const double PARAMS[] = {2e9};
+  static rig_t        r;
+  double              scores[40], times[40];
+  open_rig(&r, "text_score_ema", PARAMS);
+  assert_true(text(&r, 0.5, 1000000000) == 0.5);
+  assert_true(text(&r, -1, 3000000000) == (0.25 - 1) / 1.5);
+  r.d->reset(r.state);
+  for (uint32_t i = 0; i < 40; i++) {
+    scores[i]          = (double)((i * 7919) % 41) / 20 - 1;
+    times[i]           = (double)i * 0.25 + (double)(i % 5);
+    const double found = text(&r, scores[i], (uint64_t)(times[i] * 1e9));
+    double       sum = 0, weights = 0, now = 0;
+    for (uint32_t k = 0; k <= i; k++) now = times[k] > now ? times[k] : now;
+    for (uint32_t k = 0, latest = 0; k <= i; k++) {
+      latest        = times[k] > times[latest] ? k : latest; /* time does not run backwards */
+      double weight = __builtin_pow(0.5, (now - times[latest]) / 2);
+      sum += weight * scores[k];
+      weights += weight;
+    }
+    assert_true(__builtin_fabs(found - sum / weights) < 1e-12);
+  }
+  const double before = call(&r, TF_ON_TICK);
+  (void)text(&r, __builtin_nan(""), 100000000000); /* rejected */
+  assert_true(call(&r, TF_ON_TICK) == before);
+  free(r.state);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(ofi_passes_over_a_missing_side),
@@ -408,6 +493,10 @@ int main(void) {
       cmocka_unit_test(a_full_ring_of_waiting_trades_loses_none),
       cmocka_unit_test(equal_prices_bounce_nowhere),
       cmocka_unit_test(hawkes_decays_and_time_does_not_run_backwards),
+      cmocka_unit_test(texts_have_no_values_before_the_first),
+      cmocka_unit_test(texts_age_is_since_the_last_and_never_negative),
+      cmocka_unit_test(texts_are_counted_while_the_window_holds_them),
+      cmocka_unit_test(scores_weigh_half_after_each_half),
   };
   return cmocka_run_group_tests_name("indicator_market", tests, NULL, NULL);
 }

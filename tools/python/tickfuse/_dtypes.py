@@ -28,7 +28,7 @@ class BookState(enum.IntEnum):
 
 
 class EventKind(enum.IntEnum):
-    TRADE, QUOTE, BOOK, TICKER, STATUS, CONTROL = range(6)
+    TRADE, QUOTE, BOOK, TICKER, STATUS, CONTROL, TEXT = range(7)
 
 
 class Flag(enum.IntFlag):
@@ -57,6 +57,8 @@ _EVENT_TAILS = {
     EventKind.BOOK: [("price", "<i8"), ("qty", "<i8"), ("venue_seq", "<u8"), ("level_idx", "<u4"), ("level_cnt", "<u4")],
     EventKind.TICKER: [("last_price", "<i8"), ("volume", "<i8"), ("mark_price", "<i8"), ("funding_rate", "<i8")],
     EventKind.STATUS: [("book_state", "<u4"), ("trading", "<u4"), ("apply_from", "<u8"), ("gap_first", "<u8"), ("gap_last", "<u8")],
+    EventKind.TEXT: [("id", "<u8"), ("score", "<f4"), ("confidence", "<f4"), ("novelty", "<f4"), ("label", "<u2"), ("miss", "<u2"),
+                     ("model_hash", "<u4"), ("source", "<u4")],
 }
 
 
