@@ -111,7 +111,7 @@ TF_COLD static int tell_sequence(tf_control_t *c) {
   c->has_told_sequence         = true;
   const tf_continues_t *behind = &c->config.engine->continues;
   if (!tf_engine_continues(c->config.engine)) return 0;
-  tf_event_t event              = {.kind = TF_EVENT_CONTROL, .instrument_id = UINT32_MAX};
+  tf_event_t event            = {.kind = TF_EVENT_CONTROL, .instrument_id = UINT32_MAX};
   event.u.control.command     = TF_CONTROL_SEQUENCE;
   event.u.control.position    = (int64_t)behind->decision_seq;
   event.u.control.reserved[0] = behind->ingest_seq;

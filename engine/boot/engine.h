@@ -58,6 +58,7 @@ typedef struct tf_engine {
   struct tf_model_places    *model_places;    /* NULL: no model is one an instrument */
   struct tf_runtimes        *runtimes;        /* NULL: no model is answered by another runtime */
   struct tf_remotes         *remotes;         /* NULL: no model is answered by a worker */
+  struct tf_text_source     *texts;           /* NULL: nobody reads texts */
   struct tf_outcome_capture *outcome_capture; /* NULL: nothing of it is captured */
   struct tf_snapshot_live   *snapshots;       /* NULL: none are taken while it runs */
   tf_lost_books_t  lost_books; /* written by the lane, for live sessions; a replay has none */
@@ -66,12 +67,12 @@ typedef struct tf_engine {
   tf_ring_t       *event_ring, *decision_ring; /* NULL where the pipeline is not cut */
   char             sink_paths[TF_SINKS_MAX][128], sink_names[TF_SINKS_MAX][32];
   const char      *strategy_names[TF_STRATEGIES_MAX];
+  char             source_names[TF_SOURCES_MAX][32]; /* as acquire has them; "": an aid */
   tf_sink_filter_t sink_filters[TF_SINKS_MAX];
   tf_sink_low_t    sink_lows[TF_SINKS_MAX];
   tf_sink_ranks_t  sink_ranks[TF_SINKS_MAX];
-  char             source_names[TF_SOURCES_MAX][32]; /* as acquire has them; "": an aid */
-  uint64_t         started_ns, ended_ns;             /* monotonic */
-  uint64_t         cpu_ns; /* of the process between them; until join: at the start */
+  uint64_t         started_ns, ended_ns; /* monotonic */
+  uint64_t         cpu_ns;               /* of the process between them; until join: at the start */
   tf_runner_t      runner;
 } tf_engine_t;
 

@@ -3,12 +3,13 @@
 #include "boot/outcomes.h"
 #include "boot/remotes.h"
 #include "boot/runtimes.h"
+#include "boot/text_source.h"
 
 #include <string.h>
 
 const char *const tf_ledger_names[TF_LEDGER_ROW_CNT] = {
-    "bytes",     "messages", "events",   "consumed", "inference",
-    "decisions", "sinks",    "passages", "runtimes", "workers"};
+    "bytes", "messages", "events",   "consumed", "inference", "decisions",
+    "sinks", "passages", "runtimes", "workers",  "texts"};
 
 static uint64_t sum(const uint64_t *words, uint32_t cnt) {
   uint64_t total = 0;
@@ -47,7 +48,7 @@ static void add_sink(tf_ledger_t *l, const tf_emit_sink_t *s, uint64_t handed_in
 }
 
 /* Of the events that an earlier engine had, those that no source of this one decoded. */
-static uint64_t brought_before(const tf_acquire_t *a) { return a->over_until ? 0 : a->resumed_seq; }
+static uint64_t brought_before(const tf_acquire_t *a) { return a->over_until ? 0 : a->resumed_cnt; }
 
 void tf_ledger_close(tf_ledger_t *l, const tf_engine_t *engine) {
   memset(l, 0, sizeof *l);
@@ -59,7 +60,7 @@ void tf_ledger_close(tf_ledger_t *l, const tf_engine_t *engine) {
   l->residual[TF_LEDGER_EVENTS] = (int64_t)(decoded - tf_acquire_published(a) + brought_before(a));
 
   uint64_t event_lag              = engine->event_ring ? tf_ring_fill_cnt(engine->event_ring) : 0;
-  l->residual[TF_LEDGER_CONSUMED] = (int64_t)(tf_acquire_published(a) - a->resumed_seq -
+  l->residual[TF_LEDGER_CONSUMED] = (int64_t)(tf_acquire_published(a) - a->resumed_cnt -
                                               a->events_dropped - lane->events - event_lag);
 
   const tf_compute_counts_t *inference = &lane->compute.counts;
@@ -72,6 +73,8 @@ void tf_ledger_close(tf_ledger_t *l, const tf_engine_t *engine) {
   int64_t uncaptured = (int64_t)(tf_remotes_kept(engine->remotes) + lane->shed.counts.noted -
                                  tf_outcomes_captured(engine->outcome_capture));
   l->residual[TF_LEDGER_WORKERS] += uncaptured < 0 ? -uncaptured : uncaptured;
+
+  l->residual[TF_LEDGER_TEXTS] = tf_text_source_residual(engine->texts);
 
   uint64_t decision_lag = engine->decision_ring ? tf_ring_fill_cnt(engine->decision_ring) : 0;
   l->residual[TF_LEDGER_DECISIONS] =

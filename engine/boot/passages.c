@@ -37,12 +37,12 @@ size_t tf_passages_bytes(const tf_engine_t *e) {
     if (!is_wanted(e, k)) continue;
     passage = (tf_passage_t){.shape = shape_of(e, k)};
     bytes += sizeof passage + 2 * TF_LINE_PAIR_BYTES;
+    bytes += tf_aside_bytes(k == TF_CARRIES_QUOTES ? &passage : NULL,
+                            k == TF_CARRIES_FEATURES ? &passage : NULL, e->instruments.cap);
     if (!is_in_place(&e->runner, k))
       bytes += tf_ring_footprint(slot_cnt(e, &passage.shape), passage.shape.bytes);
   }
-  passage = (tf_passage_t){.shape = shape_of(e, TF_CARRIES_FEATURES)};
-  return bytes +
-         tf_aside_bytes(is_wanted(e, TF_CARRIES_FEATURES) ? &passage : NULL, e->instruments.cap);
+  return bytes;
 }
 
 static tf_err_t add(tf_engine_t *e, tf_carries_t carries) {

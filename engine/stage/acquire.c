@@ -109,7 +109,7 @@ static void pass_over(void *self, const tf_batch_t *batch) {
   if (a->over_until == 0) return; /* refused: nothing of it goes on */
   take_in(a, port, batch);
   if (a->ingest_seq < a->over_until) return;
-  a->resumed_seq = tf_acquire_published(a);
+  a->resumed_cnt = tf_acquire_published(a);
   if (a->ingest_seq > a->over_until)
     refuse_stream(a, "a message goes on beyond it");
   else if (a->events_hash != a->over_hash)
@@ -129,7 +129,7 @@ void tf_acquire_walk(tf_acquire_t *a, tf_walk_t *w) {
   tf_walk(w, &a->events_hash, sizeof a->events_hash);
   tf_walk(w, a->time_rows, a->instrument_cap * sizeof *a->time_rows);
   tf_walk(w, a->outlier_rows, a->instrument_cap * sizeof *a->outlier_rows);
-  if (w->way == TF_WALK_LOAD) a->resumed_seq = a->ingest_seq;
+  if (w->way == TF_WALK_LOAD) a->resumed_cnt = a->ingest_seq;
 }
 
 int tf_acquire_poll(tf_acquire_t *a, uint64_t now_ns, uint64_t wait_ns) {

@@ -57,7 +57,8 @@ struct tf_acquire {
   uint64_t              ingest_seq;
   uint64_t              seqs_skipped; /* of these: the numbers that an earlier engine has used */
   uint64_t              events_hash;
-  uint64_t        resumed_seq; /* an earlier engine had so many: this one counts those behind */
+  uint64_t
+      resumed_cnt; /* published ones that an earlier engine had: this one counts those behind */
   uint64_t        over_until, over_hash; /* passed over up to it, which is to have this hash */
   uint64_t        ring_full_waits;       /* passes spent waiting for the lane */
   uint64_t        events_dropped; /* not published: the engine stops and no lane takes them */

@@ -2,18 +2,22 @@
 
 #include <string.h>
 
-size_t tf_aside_bytes(const tf_passage_t *rows, uint32_t instrument_cap) {
-  size_t bytes = instrument_cap * sizeof(tf_event_t) + TF_LINE_BYTES;
+size_t tf_aside_bytes(const tf_passage_t *quotes, const tf_passage_t *rows,
+                      uint32_t instrument_cap) {
+  size_t bytes = 0;
+  if (quotes) bytes += instrument_cap * sizeof(tf_event_t) + TF_LINE_BYTES;
   if (rows) bytes += rows->shape.bytes + TF_LINE_BYTES;
   return bytes;
 }
 
 tf_err_t tf_aside_init(tf_aside_t *a, tf_passage_t *quotes, tf_passage_t *rows,
                        uint32_t instrument_cap, tf_arena_t *arena) {
-  *a        = (tf_aside_t){.quotes = quotes, .rows = rows};
-  a->quoted = tf_arena_take(arena, instrument_cap * sizeof *a->quoted, TF_LINE_BYTES);
-  if (!a->quoted) return E_CORE_ARENA_FULL;
-  memset(a->quoted, 0, instrument_cap * sizeof *a->quoted);
+  *a = (tf_aside_t){.quotes = quotes, .rows = rows};
+  if (quotes) {
+    a->quoted = tf_arena_take(arena, instrument_cap * sizeof *a->quoted, TF_LINE_BYTES);
+    if (!a->quoted) return E_CORE_ARENA_FULL;
+    memset(a->quoted, 0, instrument_cap * sizeof *a->quoted);
+  }
   if (rows) {
     a->row = tf_arena_take(arena, rows->shape.bytes, TF_LINE_BYTES);
     if (!a->row) return E_CORE_ARENA_FULL;

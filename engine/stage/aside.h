@@ -13,14 +13,15 @@
 #include "stage/passage.h"
 
 typedef struct tf_aside {
-  tf_passage_t *quotes; /* NULL: no sink carries them */
-  tf_event_t *quoted; /* (instrument_cap) the last of each; there without them too, for snapshots */
-  tf_passage_t        *rows; /* NULL: no sink carries feature rows */
-  tf_feature_record_t *row;  /* one, with its values */
+  tf_passage_t        *quotes; /* NULL: no sink carries them */
+  tf_event_t          *quoted; /* (instrument_cap) the last of each */
+  tf_passage_t        *rows;   /* NULL: no sink carries feature rows */
+  tf_feature_record_t *row;    /* one, with its values */
   uint64_t             row_seq;
 } tf_aside_t;
 
-size_t tf_aside_bytes(const tf_passage_t *rows, uint32_t instrument_cap);
+size_t tf_aside_bytes(const tf_passage_t *quotes, const tf_passage_t *rows,
+                      uint32_t instrument_cap);
 
 /* Either may be NULL. */
 tf_err_t tf_aside_init(tf_aside_t *aside, tf_passage_t *quotes, tf_passage_t *rows,

@@ -19,10 +19,7 @@ TF_COLD static uint32_t pass_held(tf_emit_sink_t *s, const uint8_t *records, uin
   uint32_t cnt = 0;
   while (cnt < n && tf_record_seq(&s->shape, records + (size_t)cnt * s->shape.bytes) <= s->held_seq)
     cnt++;
-  tf_err_t err =
-      s->sink->check_held
-          ? s->sink->check_held(s->state, (const tf_decision_t *)(const void *)records, cnt)
-          : TF_OK;
+  tf_err_t err = s->sink->check_held ? s->sink->check_held(s->state, records, cnt) : TF_OK;
   if (err) {
     sink_broke(s, err);
     return 0;
@@ -45,12 +42,12 @@ static uint32_t offer_new(tf_emit_sink_t *s, const void *records, uint32_t n) {
 }
 
 /* Offers the first n, without a wait; how many it took. */
-static uint32_t offer_some(tf_emit_sink_t *s, const void *records, uint32_t n) {
+static uint32_t offer_some(tf_emit_sink_t *s, const uint8_t *records, uint32_t n) {
   if (TF_UNLIKELY(s->broken)) return 0;
   if (TF_LIKELY(s->held_seq == 0)) return offer_new(s, records, n);
   uint32_t held = pass_held(s, records, n);
   if (s->broken || held == n) return held;
-  return held + offer_new(s, (const uint8_t *)records + (size_t)held * s->shape.bytes, n - held);
+  return held + offer_new(s, records + (size_t)held * s->shape.bytes, n - held);
 }
 
 /* Run by run of what passes; how many of the n are dealt with. */
@@ -70,7 +67,7 @@ static uint32_t offer_filtered(tf_emit_sink_t *s, const uint8_t *records, uint32
   return n;
 }
 
-TF_INLINE uint32_t offer(tf_emit_sink_t *s, const void *records, uint32_t n) {
+TF_INLINE uint32_t offer(tf_emit_sink_t *s, const uint8_t *records, uint32_t n) {
   if (TF_UNLIKELY(s->filter)) return offer_filtered(s, records, n);
   return offer_some(s, records, n);
 }
@@ -154,9 +151,10 @@ void tf_emit_expect_again(tf_emit_t *emit) {
     s->held_seq        = s->sink->last_seq ? s->sink->last_seq(s->state) : 0;
     if (s->held_seq > *of) *of = s->held_seq;
   }
-  for (uint32_t i = 0; i < emit->sink_cnt; i++)
-    if (!emit->sinks[i].sink->last_seq)
-      emit->sinks[i].held_seq = last[emit->sinks[i].shape.carries];
+  for (uint32_t i = 0; i < emit->sink_cnt; i++) {
+    tf_emit_sink_t *s = &emit->sinks[i];
+    if (!s->sink->last_seq) s->held_seq = last[s->shape.carries];
+  }
 }
 
 void tf_emit_idle(tf_emit_t *emit, uint64_t now_ns) {

@@ -22,7 +22,7 @@ typedef struct tf_emit_sink {
   const tf_sink_t        *sink;
   void                   *state;
   tf_overflow_t           policy;
-  tf_record_shape_t       shape;
+  tf_record_shape_t       shape; /* of what it carries */
   bool                    is_open;
   tf_err_t                broken;   /* 0, or why the sink stopped taking for good */
   const tf_sink_filter_t *filter;   /* NULL: it is given all of its kind */
@@ -50,13 +50,13 @@ typedef struct tf_emit {
 void tf_emit_offer(tf_emit_t *emit, tf_decision_t *decisions, uint32_t n,
                    const uint64_t *origin_tsc);
 
+/* The engine goes on where an earlier one was, and makes some of its decisions again. A sink that keeps sequences has those up to its
+ * own last; one that keeps none was given what any other has. Before start. */
+void tf_emit_expect_again(tf_emit_t *emit);
+
 /* Offers n records of another shape than decisions to every sink that carries them, in order. */
 void tf_emit_records(tf_emit_t *emit, const tf_record_shape_t *shape, const void *records,
                      uint32_t n);
-
-/* The engine goes on where an earlier one was, and makes some of its records again. A sink that keeps sequences has those up to its
- * own last; one that keeps none was given what any other has. Before start. */
-void tf_emit_expect_again(tf_emit_t *emit);
 
 /* When there is nothing to emit: sinks write out what they hold, heartbeats are refreshed. */
 void tf_emit_idle(tf_emit_t *emit, uint64_t now_ns);

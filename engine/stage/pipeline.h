@@ -85,9 +85,9 @@ typedef struct tf_lane {
   tf_shed_t          shed;
   tf_tick_batch_t   *batch; /* NULL: each tick is answered by itself */
   tf_row_watch_t     watch;
-  tf_aside_t         aside;    /* for sinks that carry quotes or feature rows */
   tf_lane_onlooker_t onlooker; /* before start; idle NULL: nobody */
   uint32_t   attention; /* TF_ATTEND_*: what each event is looked at for; 0: none. With release */
+  tf_aside_t aside;     /* for sinks that carry quotes or feature rows */
   tf_hist_t *hists;     /* (TF_HOP_CNT) written by the lane, EMIT by emit's thread */
 } tf_lane_t;
 
