@@ -46,7 +46,7 @@
 
 /* A server may be seconds away. */
 static const tf_nats_limits_t limits = {
-    .connect_ms = 5000, .ping_ms = 10000, .payload_bytes_max = TF_NATS_GUARD_PAYLOAD_BYTES_MAX};
+    .connect_ms = 10000, .ping_ms = 10000, .payload_bytes_max = TF_NATS_GUARD_PAYLOAD_BYTES_MAX};
 
 typedef enum phase { PHASE_IDLE, PHASE_DIALING, PHASE_ASKING, PHASE_MAKING, PHASE_READING } phase_t;
 
@@ -66,7 +66,7 @@ typedef struct nats {
   uint32_t           pulled_cnt;   /* asked for and not here yet */
   uint64_t           look_seq;     /* consumer_seq at the last look */
   uint32_t           stale_cnt;
-  bool               was_behind; /* at the last look messages of ours waited in the stream */
+  bool               was_behind; /* when last heard of, messages of ours waited in the stream */
   natsMsg           *held;       /* the inbox had no room for it */
   tf_nats_delivery_t held_as;
   char               reply[TF_NATS_REPLY_BYTES_MAX + TF_BYTES_PAD];
@@ -294,6 +294,7 @@ static void take_delivery(nats_t *n, natsMsg *msg) {
   if (!n->filter[0] && at.stream_seq > n->seen_seq + 1)
     tf_reading_gap(&n->reading, n->seen_seq + 1, at.stream_seq - 1);
   n->consumer_seq = at.consumer_seq;
+  n->was_behind   = at.pending > 0;
   n->pulled_cnt -= n->pulled_cnt > 0;
   n->held    = msg;
   n->held_as = at;
@@ -408,7 +409,7 @@ static void *run(void *self) {
   snprintf(name, sizeof name, "tf:%.12s", n->reading.config.name);
   tf_cpu_pin(-1, name);
   while (!tf_reading_stops(&n->reading)) pass(n);
-  disconnect(n);
+  natsMsg_Destroy(n->held);
   tf_nats_link_fini(&n->link);
   nats_ReleaseThreadMemory();
   return NULL;
@@ -422,9 +423,15 @@ static bool is_stream_name(const char *text) {
              0;
 }
 
-static tf_err_t check(const tf_intake_config_t *config) {
-  tf_err_t err = tf_reading_want(config, "url", config->url, "url: \"nats://127.0.0.1:4222\"");
-  if (!err) err = tf_reading_want(config, "stream", config->stream, "stream: EVENTS");
+static tf_err_t check(const tf_intake_config_t *config, const char **key) {
+  *key         = "broker";
+  tf_err_t err = tf_reading_want(config, *key, config->url, "\"nats://127.0.0.1:4222\"");
+  if (err) return err;
+  if (strncmp(config->url, "nats://", 7) != 0 && strncmp(config->url, "tls://", 6) != 0)
+    return TF_ERR(E_SOURCE_CONFIG, "found \"%.200s\", expected nats://HOST:PORT or tls://HOST:PORT",
+                  config->url);
+  *key = "stream";
+  err  = tf_reading_want(config, *key, config->stream, "EVENTS");
   if (err) return err;
   if (!is_stream_name(config->stream))
     return TF_ERR(E_SOURCE_CONFIG,
@@ -439,15 +446,17 @@ static size_t state_bytes(const tf_intake_config_t *config) {
 }
 
 static tf_err_t nats_open(void *state, const tf_intake_config_t *config, tf_inbox_t *inbox) {
-  nats_t  *n   = state;
-  tf_err_t err = check(config);
+  nats_t     *n = state;
+  const char *key;
+  tf_err_t    err = check(config, &key);
   if (err) return err;
   memset(n, 0, sizeof *n);
   tf_reading_init(&n->reading, "nats", config, inbox);
   if (config->partition_cnt)
     snprintf(n->filter, sizeof n->filter, "%s.events." TF_PARTITION_FORMAT ".>", config->stream,
              config->partition);
-  err = tf_nats_link_init(&n->link, &n->reading.reach, &limits);
+  err = tf_nats_link_init(&n->link, &n->reading.reach);
+  tf_nats_link_limit(&n->link, &limits);
   if (!err) err = tf_reading_start(&n->reading, run, n);
   return err ? tf_error_add(err, "feed %s", config->name) : TF_OK;
 }
@@ -464,6 +473,7 @@ const tf_intake_t        tf_intake_nats = {
            .help = "a stream of NATS JetStream, or a partition of it; url: the servers, stream: "
                           "its name",
            .state_bytes = state_bytes,
+           .check       = check,
            .open        = nats_open,
            .close       = nats_close,
            .counts      = counts};

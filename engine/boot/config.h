@@ -107,6 +107,7 @@ enum tf_config_capture_policy {
   TF_CONFIG_CAPTURE_BLOCK,
   TF_CONFIG_CAPTURE_STOP
 };
+enum tf_config_group_store { TF_CONFIG_GROUP_DIR, TF_CONFIG_GROUP_NATS };
 
 enum tf_config_bar_kind {
   TF_CONFIG_BAR_TIME,           /* interval_ns */
@@ -274,6 +275,11 @@ typedef struct tf_config_universe {
 #include "boot/config_keys.def"
 } tf_config_universe_t;
 
+typedef struct tf_config_reader {
+#define READER_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_reader_t;
+
 typedef struct tf_config_feature {
 #define FEATURE_KEY TF_CONFIG_FIELD_
 #include "boot/config_keys.def"
@@ -355,6 +361,11 @@ typedef struct tf_config_capture {
 #include "boot/config_keys.def"
 } tf_config_capture_t;
 
+typedef struct tf_config_membership { /* of a group */
+#define MEMBERSHIP_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_membership_t;
+
 /* One effective value, in the table's order, as `check` prints it and as the hash covers it. */
 typedef struct tf_config_value tf_config_value_t;
 struct tf_config_value {
@@ -374,7 +385,7 @@ typedef enum tf_config_origin {
 
 typedef struct tf_config {
   /* engine, feeds[feed_cnt], bars[bar_cnt], peers[peer_cnt], universe, features[feature_cnt],
-   * models[model_cnt], model_cache, gpu, strategies[strategy_cnt], sinks[sink_cnt], control, http, capture */
+   * models[model_cnt], model_cache, gpu, texts, strategies[strategy_cnt], sinks[sink_cnt], control, http, capture, group */
 #define ROOT_GROUP TF_CONFIG_GROUP_
 #include "boot/config_keys.def"
 

@@ -96,6 +96,12 @@ static const tf_config_key_t universe_keys[] = {
 };
 SECTION_(universe, universe_keys, NULL, 0);
 
+static const tf_config_key_t reader_keys[] = {
+#define READER_KEY(...) KEY_(tf_config_reader_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(reader, reader_keys, NULL, 0);
+
 static const tf_config_key_t feature_keys[] = {
 #define FEATURE_KEY(...) KEY_(tf_config_feature_t, __VA_ARGS__)
 #include "boot/config_keys.def"
@@ -149,6 +155,12 @@ static const tf_config_key_t capture_keys[] = {
 #include "boot/config_keys.def"
 };
 SECTION_(capture, capture_keys, NULL, 0);
+
+static const tf_config_key_t membership_keys[] = {
+#define MEMBERSHIP_KEY(...) KEY_(tf_config_membership_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(membership, membership_keys, NULL, 0);
 
 static const tf_config_group_t root_groups[] = {
 #define ROOT_GROUP(...) GROUP_(tf_config_t, __VA_ARGS__)
