@@ -8,6 +8,7 @@ struct tf_kafka_reader_link {
   tf_kafka_address_t  address;
   rd_kafka_message_t *message; /* that value lies in, or that waits behind a LOST */
   bool                is_dense, is_begun, is_waiting;
+  int64_t             next_offset; /* a partition begins with 0 */
 };
 
 tf_err_t tf_kafka_reader_open(tf_kafka_reader_t *r, const tf_broker_config_t *config, bool is_dense,
@@ -20,6 +21,7 @@ tf_err_t tf_kafka_reader_open(tf_kafka_reader_t *r, const tf_broker_config_t *co
   if (!err && !conf) err = tf_error_code();
   if (!err) err = tf_kafka_address_parse(config->url, &l->address);
   if (!err && !tf_kafka_conf_set(conf, "enable.partition.eof", "true")) err = tf_error_code();
+  if (!err && !tf_kafka_conf_set(conf, "auto.offset.reset", "earliest")) err = tf_error_code();
   if (err) {
     if (conf) rd_kafka_conf_destroy(conf);
     tf_kafka_reader_close(r);
@@ -60,6 +62,9 @@ static tf_kafka_result_t judge(tf_kafka_reader_t *r) {
     (void)TF_ERR(E_BROKER_IO, "Kafka: %s", rd_kafka_message_errstr(l->message));
     return TF_KAFKA_FAILED;
   }
+  if (l->message->offset > l->next_offset)
+    r->removed_cnt += (uint64_t)(l->message->offset - l->next_offset);
+  l->next_offset = l->message->offset + 1;
   if (seq == 0) {
     r->foreign_cnt++;
     return TF_KAFKA_IDLE;

@@ -1,7 +1,8 @@
 /* The kafka sink's partition read back: each record once, in order, whatever stands in it twice. A message
  * whose id (header tf-seq) is not above the last one's is a repeat of what was in doubt when its producer
  * went, and is dropped; one that skips ids, of a kind that has no holes, is told as lost. Messages without an
- * id are not the sink's, and are counted.
+ * id are not the sink's, and are counted. A reader that fell behind what the partition keeps goes on with the oldest that is
+ * still there: what it lost is told as any other hole, and removed_cnt says that it was the partition's doing.
  *
  * Control plane; librdkafka allocates and has threads of its own. One thread a reader. */
 #ifndef TF_BROKER_KAFKA_READER_H
@@ -18,10 +19,12 @@ typedef enum tf_kafka_result {
 } tf_kafka_result_t;
 
 typedef struct tf_kafka_reader {
-  const uint8_t               *value; /* RECORD: until the next call */
-  size_t                       value_bytes;
-  uint64_t                     seq, lost_from, lost_to;
-  uint64_t                     record_cnt, double_cnt, foreign_cnt, lost_cnt;
+  const uint8_t *value; /* RECORD: until the next call */
+  size_t         value_bytes;
+  uint64_t       seq, lost_from, lost_to;
+  uint64_t       record_cnt, double_cnt, foreign_cnt, lost_cnt;
+  uint64_t
+      removed_cnt; /* messages that the partition dropped before they were read, by its offsets */
   struct tf_kafka_reader_link *link_;
 } tf_kafka_reader_t;
 

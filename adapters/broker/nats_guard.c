@@ -30,11 +30,11 @@ static uint32_t split(const char *at, const char *end, const char *words[WORDS_M
 }
 
 /* A word of digits alone, up to a blank or the end of the line. */
-static bool number_of(const char *at, const char *end, uint64_t *number) {
+static bool number_of(const char *at, const char *end, uint64_t max, uint64_t *number) {
   for (*number = 0; at < end && *at != ' '; at++) {
     if (*at < '0' || *at > '9') return false;
     *number = *number * 10 + (uint64_t)(*at - '0');
-    if (*number > TF_NATS_GUARD_PAYLOAD_BYTES) return false;
+    if (*number > max) return false;
   }
   return true;
 }
@@ -43,13 +43,13 @@ static tf_err_t take_message(tf_nats_guard_t *g, bool has_headers) {
   const char *words[WORDS_MAX];
   const char *end = g->line + g->line_cnt;
   uint32_t    min = has_headers ? 4 : 3, cnt = split(g->line + (has_headers ? 5 : 4), end, words);
-  uint64_t    total = 0, header = 0;
-  bool        good = (cnt == min || cnt == min + 1) && number_of(words[cnt - 1], end, &total);
-  if (good && has_headers) good = number_of(words[cnt - 2], end, &header) && header <= total;
+  uint64_t    max = g->payload_bytes_max, total = 0, header = 0;
+  bool        good = (cnt == min || cnt == min + 1) && number_of(words[cnt - 1], end, max, &total);
+  if (good && has_headers) good = number_of(words[cnt - 2], end, max, &header) && header <= total;
   if (!good)
     return TF_ERR(E_BROKER_IO,
                   "NATS sends a message of no size, or of more than %u bytes: \"%.*s\"",
-                  TF_NATS_GUARD_PAYLOAD_BYTES, g->line_cnt < 80 ? (int)g->line_cnt : 80, g->line);
+                  g->payload_bytes_max, g->line_cnt < 80 ? (int)g->line_cnt : 80, g->line);
   g->skip = total + 2;
   return TF_OK;
 }

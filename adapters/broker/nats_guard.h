@@ -7,12 +7,15 @@
 
 #include "tf/err.h"
 
-#define TF_NATS_GUARD_LINE_BYTES    (64u << 10) /* INFO names a whole cluster's addresses */
-#define TF_NATS_GUARD_PAYLOAD_BYTES (1u << 20)  /* headers included */
+#define TF_NATS_GUARD_LINE_BYTES (64u << 10) /* INFO names a whole cluster's addresses */
+/* A message's, headers included: of answers, and of what a stream may hold (nats-server refuses a max_payload beyond). */
+#define TF_NATS_GUARD_PAYLOAD_BYTES     (1u << 20)
+#define TF_NATS_GUARD_PAYLOAD_BYTES_MAX (64u << 20)
 
 typedef struct tf_nats_guard {
-  uint64_t skip;     /* of a payload and its CR LF, yet to come */
-  uint32_t line_cnt; /* bytes of the line so far */
+  uint64_t skip;              /* of a payload and its CR LF, yet to come */
+  uint32_t payload_bytes_max; /* the owner's */
+  uint32_t line_cnt;          /* bytes of the line so far */
   char     line[TF_NATS_GUARD_LINE_BYTES];
 } tf_nats_guard_t;
 

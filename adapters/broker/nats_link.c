@@ -13,8 +13,6 @@
 #include "core/secret.h"
 #include "tf/atomic.h"
 
-#define CONNECT_MS   2000
-#define PING_MS      2000
 #define PINGS_MAX    2 /* unanswered: the connection is broken */
 #define URL_BYTES    512u
 #define SECRET_CHARS 1024u
@@ -146,9 +144,9 @@ static tf_err_t set_servers(natsOptions *options, const tf_broker_config_t *c) {
 
 static tf_err_t set_rest(natsOptions *options, tf_nats_link_t *link) {
   natsStatus status = natsOptions_SetName(options, link->config.name);
-  if (status == NATS_OK) status = natsOptions_SetTimeout(options, CONNECT_MS);
+  if (status == NATS_OK) status = natsOptions_SetTimeout(options, link->limits.connect_ms);
   if (status == NATS_OK) status = natsOptions_SetAllowReconnect(options, false);
-  if (status == NATS_OK) status = natsOptions_SetPingInterval(options, PING_MS);
+  if (status == NATS_OK) status = natsOptions_SetPingInterval(options, link->limits.ping_ms);
   if (status == NATS_OK) status = natsOptions_SetMaxPingsOut(options, PINGS_MAX);
   if (status == NATS_OK) status = natsOptions_SetSendAsap(options, true);
   if (status == NATS_OK)
@@ -325,10 +323,13 @@ natsMsg *tf_nats_link_next(tf_nats_link_t *link, bool *no_responders) {
   return msg;
 }
 
-tf_err_t tf_nats_link_init(tf_nats_link_t *link, const tf_broker_config_t *config) {
+tf_err_t tf_nats_link_init(tf_nats_link_t *link, const tf_broker_config_t *config,
+                           const tf_nats_limits_t *limits) {
   natsOptions *options = NULL;
   memset(link, 0, sizeof *link);
-  link->config = *config;
+  link->config                  = *config;
+  link->limits                  = *limits;
+  link->guard.payload_bytes_max = limits->payload_bytes_max;
   link->fd = link->wire_fd = link->pair_fd = -1;
   tf_err_t err                             = make_options(link, &options);
   if (!err) natsOptions_Destroy(options);

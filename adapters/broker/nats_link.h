@@ -25,6 +25,13 @@
 #define TF_NATS_TEXT_BYTES  256u
 #define TF_NATS_OUT_BYTES   (64u << 10)
 
+/* What differs by what the connection is for. */
+typedef struct tf_nats_limits {
+  uint32_t connect_ms; /* of each step: look-up and TCP, then login */
+  uint32_t ping_ms;    /* two unanswered: the connection is broken */
+  uint32_t payload_bytes_max;
+} tf_nats_limits_t;
+
 typedef enum tf_nats_link_state {
   TF_NATS_LINK_NONE,
   TF_NATS_LINK_DIALING,
@@ -34,6 +41,7 @@ typedef enum tf_nats_link_state {
 
 typedef struct tf_nats_link {
   tf_broker_config_t   config;
+  tf_nats_limits_t     limits;
   tf_nats_link_state_t state; /* the owner's thread */
   pthread_t            dialer;
   natsConnection      *nc;
@@ -51,7 +59,8 @@ typedef struct tf_nats_link {
 } tf_nats_link_t;
 
 /* Checks what the config says, the secrets too. E_BROKER_CONFIG, or what reading a secret gives. */
-tf_err_t tf_nats_link_init(tf_nats_link_t *link, const tf_broker_config_t *config);
+tf_err_t tf_nats_link_init(tf_nats_link_t *link, const tf_broker_config_t *config,
+                           const tf_nats_limits_t *limits);
 void     tf_nats_link_fini(tf_nats_link_t *link);
 
 void tf_nats_link_dial(tf_nats_link_t *link);    /* NONE only */

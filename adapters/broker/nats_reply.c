@@ -5,7 +5,20 @@
 #include "core/error.h"
 #include "wire/json.h"
 
-enum { TOP_SEQ, TOP_DUPLICATE, TOP_ERROR, TOP_CONFIG, TOP_STATE, TOP_MESSAGE, TOP_CNT };
+enum {
+  TOP_SEQ,
+  TOP_DUPLICATE,
+  TOP_ERROR,
+  TOP_CONFIG,
+  TOP_STATE,
+  TOP_MESSAGE,
+  TOP_CREATED,
+  TOP_NAME,
+  TOP_DELIVERED,
+  TOP_PENDING,
+  TOP_WAITING,
+  TOP_CNT
+};
 static const tf_json_key_t top_keys[TOP_CNT] = {
     [TOP_SEQ]       = TF_JSON_KEY("seq", TF_JSON_WANT_U64),
     [TOP_DUPLICATE] = TF_JSON_KEY("duplicate", TF_JSON_WANT_BYTES),
@@ -13,6 +26,11 @@ static const tf_json_key_t top_keys[TOP_CNT] = {
     [TOP_CONFIG]    = TF_JSON_KEY("config", TF_JSON_WANT_BYTES),
     [TOP_STATE]     = TF_JSON_KEY("state", TF_JSON_WANT_BYTES),
     [TOP_MESSAGE]   = TF_JSON_KEY("message", TF_JSON_WANT_BYTES),
+    [TOP_CREATED]   = TF_JSON_KEY("created", TF_JSON_WANT_TEXT),
+    [TOP_NAME]      = TF_JSON_KEY("name", TF_JSON_WANT_TEXT),
+    [TOP_DELIVERED] = TF_JSON_KEY("delivered", TF_JSON_WANT_BYTES),
+    [TOP_PENDING]   = TF_JSON_KEY("num_pending", TF_JSON_WANT_U64),
+    [TOP_WAITING]   = TF_JSON_KEY("num_waiting", TF_JSON_WANT_U64),
 };
 enum { ERROR_CODE, ERROR_ERR_CODE, ERROR_TEXT, ERROR_CNT };
 static const tf_json_key_t error_keys[ERROR_CNT] = {
@@ -20,9 +38,12 @@ static const tf_json_key_t error_keys[ERROR_CNT] = {
     [ERROR_ERR_CODE] = TF_JSON_KEY("err_code", TF_JSON_WANT_U64),
     [ERROR_TEXT]     = TF_JSON_KEY("description", TF_JSON_WANT_TEXT),
 };
-static const tf_json_key_t retention_key[] = {TF_JSON_KEY("retention", TF_JSON_WANT_TEXT)};
-static const tf_json_key_t last_seq_key[]  = {TF_JSON_KEY("last_seq", TF_JSON_WANT_U64)};
-static const tf_json_key_t headers_key[]   = {TF_JSON_KEY("hdrs", TF_JSON_WANT_TEXT)};
+static const tf_json_key_t retention_key[]  = {TF_JSON_KEY("retention", TF_JSON_WANT_TEXT)};
+static const tf_json_key_t state_keys[]     = {TF_JSON_KEY("last_seq", TF_JSON_WANT_U64),
+                                               TF_JSON_KEY("first_seq", TF_JSON_WANT_U64)};
+static const tf_json_key_t delivered_keys[] = {TF_JSON_KEY("consumer_seq", TF_JSON_WANT_U64),
+                                               TF_JSON_KEY("stream_seq", TF_JSON_WANT_U64)};
+static const tf_json_key_t headers_key[]    = {TF_JSON_KEY("hdrs", TF_JSON_WANT_TEXT)};
 
 #define KEYS_MAX TOP_CNT
 
@@ -83,6 +104,18 @@ static void take_error(const object_t *error, tf_nats_reply_t *reply) {
   reply->text[cnt] = '\0';
 }
 
+/* A short text as it stands, "" where it is none, escaped, or too long. */
+static void take_text(const object_t *o, uint32_t key, char *text, size_t bytes) {
+  const tf_json_value_t *value = value_of(o, key);
+  text[0]                      = '\0';
+  if (!value || value->kind != TF_JSON_STRING || value->escaped || value->bytes_cnt >= bytes)
+    return;
+  for (size_t i = 0; i < value->bytes_cnt; i++) /* it may become part of a subject, or of a log */
+    if (value->bytes[i] <= ' ' || value->bytes[i] >= 0x7f) return;
+  memcpy(text, value->bytes, value->bytes_cnt);
+  text[value->bytes_cnt] = '\0';
+}
+
 /* ---- the id of a stored message ---- */
 
 #define HEADERS_BYTES_MAX 1024u /* ours have less than 300 */
@@ -137,6 +170,40 @@ bool tf_nats_reply_seq(const char *message_id, const char *stream, uint64_t *seq
   return *at == '\0';
 }
 
+/* ---- the place of a delivered message ---- */
+
+#define DELIVERY_TOKENS_MAX 12u
+
+/* From the token at on; UINT64_MAX: it is no number, or none of ours to count with. */
+static uint64_t token_number(const char *at) {
+  uint64_t number = 0;
+  if (*at < '0' || *at > '9') return UINT64_MAX;
+  for (; *at >= '0' && *at <= '9'; at++)
+    if (__builtin_mul_overflow(number, UINT64_C(10), &number) ||
+        __builtin_add_overflow(number, (uint64_t)(*at - '0'), &number))
+      return UINT64_MAX;
+  return *at == '.' || *at == '\0' ? number : UINT64_MAX;
+}
+
+bool tf_nats_delivery_read(const char *reply_subject, tf_nats_delivery_t *d) {
+  static const char prefix[] = "$JS.ACK.";
+  const char       *tokens[DELIVERY_TOKENS_MAX];
+  uint32_t          cnt = 0;
+  if (strncmp(reply_subject, prefix, sizeof prefix - 1) != 0) return false;
+  for (const char *at = reply_subject; at; at = strchr(at, '.')) {
+    if (cnt == DELIVERY_TOKENS_MAX) return false;
+    at += cnt > 0;
+    tokens[cnt++] = at;
+  }
+  if (cnt != 9 && cnt != 11 && cnt != 12) return false;
+  const uint32_t first = cnt == 9 ? 5 : 7;
+  *d                   = (tf_nats_delivery_t){.stream_seq   = token_number(tokens[first]),
+                                              .consumer_seq = token_number(tokens[first + 1]),
+                                              .pending      = token_number(tokens[first + 3])};
+  return d->stream_seq - 1 < UINT64_MAX - 1 && d->consumer_seq - 1 < UINT64_MAX - 1 &&
+         d->pending < UINT64_MAX;
+}
+
 /* ---- the whole ---- */
 
 static tf_err_t lacks(const char *what) {
@@ -167,12 +234,25 @@ tf_err_t tf_nats_reply_read(tf_nats_ask_t ask, const char *bytes, size_t bytes_c
   case TF_NATS_CREATE:
     if (!member(&top, TOP_CONFIG, &inner, retention_key, 1)) return lacks("config");
     reply->keeps = text_is(&inner, 0, "limits");
-    if (!member(&top, TOP_STATE, &inner, last_seq_key, 1) || !number_of(&inner, 0, &reply->seq))
+    if (!member(&top, TOP_STATE, &inner, state_keys, TF_ARRAY_CNT(state_keys)) ||
+        !number_of(&inner, 0, &reply->seq))
       return lacks("state.last_seq");
+    (void)number_of(&inner, 1, &reply->first_seq);
+    take_text(&top, TOP_CREATED, reply->created, sizeof reply->created);
     return TF_OK;
   case TF_NATS_GET:
     if (!member(&top, TOP_MESSAGE, &inner, headers_key, 1)) return lacks("message");
     if (value_of(&inner, 0)) take_message_id(value_of(&inner, 0), reply);
+    return TF_OK;
+  case TF_NATS_CONSUMER:
+    take_text(&top, TOP_NAME, reply->consumer, sizeof reply->consumer);
+    if (!reply->consumer[0] || strpbrk(reply->consumer, ".*>")) /* it becomes a subject's token */
+      return lacks("name that can be used");
+    if (!member(&top, TOP_DELIVERED, &inner, delivered_keys, TF_ARRAY_CNT(delivered_keys)) ||
+        !number_of(&inner, 0, &reply->consumer_seq) || !number_of(&inner, 1, &reply->seq))
+      return lacks("delivered.consumer_seq and .stream_seq");
+    if (!number_of(&top, TOP_PENDING, &reply->pending)) return lacks("num_pending");
+    if (!number_of(&top, TOP_WAITING, &reply->waiting)) return lacks("num_waiting");
     return TF_OK;
   }
   return E_CORE_ARGUMENT;

@@ -112,10 +112,11 @@ static TF_COLD void count_fault(tf_feed_counts_t *counts, const tf_record_t *rec
 
 static void publish(tf_replay_t *replay, tf_event_t *events, uint32_t event_cnt,
                     uint64_t origin_ticks) {
-  tf_batch_t batch               = {.events      = events,
-                                    .event_cnt   = event_cnt,
-                                    .origin_tsc  = origin_ticks,
-                                    .decoded_tsc = tf_clock_ticks()};
+  tf_batch_t batch = {.events      = events,
+                      .event_cnt   = event_cnt,
+                      .origin_tsc  = origin_ticks,
+                      .decoded_tsc = tf_clock_ticks()};
+  replay->unpaced_left -= event_cnt < replay->unpaced_left ? event_cnt : replay->unpaced_left;
   replay->source.newest_recv_ns  = events[event_cnt - 1].ts_recv_ns;
   replay->source.newest_event_ns = events[event_cnt - 1].ts_event_ns;
   replay->source.publisher.publish(replay->source.publisher.self, &batch);
@@ -268,7 +269,7 @@ static int records_replay(tf_replay_t *replay) {
     if (TF_UNLIKELY(!track)) return again ? done + 1 : done ? done : finished(replay);
     uint64_t now_ticks = tf_clock_ticks();
     uint64_t origin    = now_ticks;
-    if (replay->ns_to_ticks != 0.0) {
+    if (replay->ns_to_ticks != 0.0 && replay->unpaced_left == 0) {
       origin = due_ticks(replay, &track->record);
       /* Re-read: due_ticks may just have started the clock. */
       if ((int64_t)(origin - now_ticks) > 0 && tf_clock_ticks() < origin) {
@@ -467,6 +468,7 @@ tf_err_t tf_replay_init(tf_replay_t *replay, const tf_replay_config_t *config, v
   replay->source.feed_state = TF_FEED_LIVE;
   replay->from_ns           = config->from_ns;
   replay->to_ns             = config->to_ns ? config->to_ns : UINT64_MAX;
+  replay->unpaced_left      = config->unpaced_events;
   if (config->speed > 0.0) {
     TF_ASSERT(tf_clock_global.ns_per_tick > 0.0);
     replay->ns_to_ticks = 1.0 / (tf_clock_global.ns_per_tick * config->speed);

@@ -78,8 +78,9 @@ typedef struct tf_replay_config {
   double                   speed;     /* 0: as quickly as it goes; else up to TF_REPLAY_SPEED_MAX */
   uint64_t                 from_ns;   /* 0: from the beginning */
   uint64_t                 to_ns;     /* 0: to the end */
-  uint32_t                 event_cap; /* events of the largest message */
-  tf_instruments_t        *instruments; /* of tapes; the feeds of recordings have theirs */
+  uint64_t unpaced_events;       /* the first ones, which an earlier engine had: not waited for */
+  uint32_t event_cap;            /* events of the largest message */
+  tf_instruments_t *instruments; /* of tapes; the feeds of recordings have theirs */
 } tf_replay_config_t;
 
 typedef struct tf_replay_track { /* one input and its feeds */
@@ -104,6 +105,7 @@ typedef struct tf_replay {
   uint32_t           track_cnt;
   double             ns_to_ticks; /* of recorded time: ticks per ns, divided by speed; 0 unpaced */
   uint64_t           from_ns, to_ns;
+  uint64_t           unpaced_left; /* events */
   uint64_t           start_ticks, first_recv_ns;
   bool               started;
   bool               stopped;

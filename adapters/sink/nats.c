@@ -373,6 +373,10 @@ static size_t outlet_bytes(const tf_sink_config_t *config) {
   return sizeof(nats_t) + tf_encode_bytes_max(&config->shape, config->format);
 }
 
+/* What comes are answers. */
+static const tf_nats_limits_t limits = {
+    .connect_ms = 2000, .ping_ms = 2000, .payload_bytes_max = TF_NATS_GUARD_PAYLOAD_BYTES};
+
 static tf_err_t outlet_open(void *state, const tf_sink_config_t *config) {
   nats_t *n = state;
   memset(n, 0, sizeof *n);
@@ -380,7 +384,7 @@ static tf_err_t outlet_open(void *state, const tf_sink_config_t *config) {
   n->encoded     = (uint8_t *)(n + 1);
   n->deadline_ns = UINT64_MAX;
   tf_err_t err   = check(config);
-  if (!err) err = tf_nats_link_init(&n->link, &n->broker.reach);
+  if (!err) err = tf_nats_link_init(&n->link, &n->broker.reach, &limits);
   return err ? tf_error_add(err, "sink %s", config->name) : TF_OK;
 }
 

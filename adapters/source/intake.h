@@ -29,13 +29,16 @@ typedef struct tf_intake_config {
   const char       *listen; /* http: HOST:PORT */
   const char       *stream; /* JetStream's stream, Kafka's topic */
   tf_intake_start_t start;
-  uint64_t    start_position; /* a broker's own number of the last message that is not wanted */
-  uint32_t    partition_cnt;  /* that the stream is cut into; 0: it is not */
-  uint32_t    partition;      /* the one that is wanted, where it is */
-  uint32_t    message_bytes_max, clients_max;
-  uint64_t    rate_max;                           /* http: requests a second of one address */
-  const char *user, *password_file, *token_file;  /* secrets: mode 600 (core/secret.h) */
-  const char *ca_file, *cert_file, *tls_key_file; /* NULL: none */
+  uint64_t start_position; /* a broker's own number of the last message that is not wanted */
+  uint32_t partition_cnt;  /* that the stream is cut into; 0: it is not */
+  uint32_t partition;      /* the one that is wanted, where it is */
+  uint32_t message_bytes_max, clients_max;
+  uint64_t rate_max;           /* http: requests a second of one address */
+  uint32_t events_max;         /* of a message */
+  const char *const *patterns; /* http: of the instruments that the feed takes; none: all */
+  uint32_t           pattern_cnt;
+  const char        *user, *password_file, *token_file;  /* secrets: mode 600 (core/secret.h) */
+  const char        *ca_file, *cert_file, *tls_key_file; /* NULL: none */
 } tf_intake_config_t;
 
 /* One writer, the intake's thread; any thread reads, each word by itself complete. Monotone but for is_up. */
@@ -45,7 +48,9 @@ typedef struct tf_intake_counts {
       refused; /* not taken over: too large, not authorised, malformed at the transport; answered so */
   uint64_t busy; /* times that the inbox was full */
   uint64_t connects, disconnects, errors;
-  uint64_t gaps;     /* messages that the broker no longer held, by its own numbers */
+  uint64_t gaps; /* messages that the broker no longer held, by its own numbers; of a partition of a
+                    stream at most so many */
+  uint64_t doubles;  /* dropped: a sink of ours had written the same record before, by its id */
   uint64_t lag;      /* messages behind the stream's last, as the broker said last (no counter) */
   uint64_t position; /* of the newest put */
   uint64_t is_up;

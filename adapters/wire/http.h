@@ -6,7 +6,7 @@
  * Strict on purpose: bare LF, obs-fold, NUL, space before a colon, more than one Content-Length,
  * and Content-Length together with Transfer-Encoding are refused, since two readers of one
  * connection must never disagree where a message ends. Content codings are not offered, so none is
- * accepted.
+ * accepted in an answer; of a request its reader looks at it.
  *
  * Control plane (dialer, simulator): errors set the thread's error record. One thread an object. */
 #ifndef WIRE_HTTP_H
@@ -94,6 +94,7 @@ typedef struct tf_http_body {
   uint8_t  at_;
   uint16_t line_cnt_;
   uint32_t trailer_cnt_;
+  bool     is_too_long; /* why it was refused: bytes_max */
 } tf_http_body_t;
 
 /* After a head. method: of the request that is answered ("HEAD" has no body); NULL for a request's

@@ -26,6 +26,11 @@ static TF_COLD int refuse(tf_http_body_t *body, const char *what) {
                 body->bytes_cnt, body->bytes_max);
 }
 
+static TF_COLD int refuse_length(tf_http_body_t *body, const char *what) {
+  body->is_too_long = true;
+  return refuse(body, what);
+}
+
 static int done(tf_http_body_t *body) {
   body->at_ = AT_DONE;
   memset(body->bytes + body->bytes_cnt, 0, TF_BYTES_PAD);
@@ -38,7 +43,7 @@ static int init_length(tf_http_body_t *body, const char *text, int cnt) {
   for (int i = 0; i < cnt; i++) {
     if (text[i] < '0' || text[i] > '9') return refuse(body, "a Content-Length that is no number");
     length = length * 10 + (uint64_t)(text[i] - '0');
-    if (length > body->bytes_max) return refuse(body, "a Content-Length over the limit");
+    if (length > body->bytes_max) return refuse_length(body, "a Content-Length over the limit");
   }
   body->left_ = length;
   body->at_   = AT_LENGTH;
@@ -57,7 +62,8 @@ int tf_http_body_init(tf_http_body_t *body, const tf_http_head_t *head, const ch
       (head->status < 200 || head->status == 204 || head->status == 304 ||
        (method && strcmp(method, "HEAD") == 0)))
     return done(body);
-  if (encoding_cnt != -1 && !tf_http_head_has_token(head, "content-encoding", "identity"))
+  if (head->kind == TF_HTTP_RESPONSE && encoding_cnt != -1 &&
+      !tf_http_head_has_token(head, "content-encoding", "identity"))
     return refuse(body, "a Content-Encoding, though none was offered");
   if (coding_cnt != -1) {
     if (length_cnt != -1) return refuse(body, "both Transfer-Encoding and Content-Length");
@@ -86,7 +92,8 @@ static const char *step_chunk_size(tf_http_body_t *body, uint8_t c) {
   if (body->at_ == AT_CHUNK_SIZE && digit >= 0) {
     body->left_ = body->left_ * 16 + (unsigned)digit;
     body->line_cnt_++;
-    return body->left_ > body->bytes_max - body->bytes_cnt ? "chunks over the limit" : NULL;
+    body->is_too_long = body->left_ > body->bytes_max - body->bytes_cnt;
+    return body->is_too_long ? "chunks over the limit" : NULL;
   }
   if (body->line_cnt_ == 0) return "a chunk without a size";
   if (c == '\r') {
@@ -155,7 +162,7 @@ int tf_http_body_feed(tf_http_body_t *body, const uint8_t *bytes, size_t bytes_c
       if (body->left_ == 0) body->at_ = AT_DONE;
     } else if (body->at_ == AT_UNTIL_CLOSE) {
       if (bytes_cnt - i > body->bytes_max - body->bytes_cnt)
-        return refuse(body, "a body over the limit");
+        return refuse_length(body, "a body over the limit");
       body->left_ = bytes_cnt - i;
       i += take(body, bytes + i, bytes_cnt - i);
     } else if (body->at_ == AT_CHUNK_DATA) {

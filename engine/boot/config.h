@@ -33,6 +33,7 @@ enum tf_config_isa {
   TF_CONFIG_ISA_AVX512
 };
 enum tf_config_ready { TF_CONFIG_READY_ALL, TF_CONFIG_READY_RULES, TF_CONFIG_READY_NONE };
+enum tf_config_restore { TF_CONFIG_RESTORE_LEARNT, TF_CONFIG_RESTORE_EXACT };
 enum tf_config_idle { TF_CONFIG_IDLE_SPIN, TF_CONFIG_IDLE_YIELD, TF_CONFIG_IDLE_SLEEP };
 enum tf_config_io { TF_CONFIG_IO_AUTO, TF_CONFIG_IO_URING, TF_CONFIG_IO_EPOLL };
 enum tf_config_stages {
@@ -100,11 +101,13 @@ enum tf_config_sink_format {
   TF_CONFIG_FORMAT_JSON,
   TF_CONFIG_FORMAT_CBOR
 };
+enum tf_config_times { TF_CONFIG_TIMES_OURS, TF_CONFIG_TIMES_KEPT };
 enum tf_config_capture_policy {
   TF_CONFIG_CAPTURE_AUTO, /* stop beside an engine, block without */
   TF_CONFIG_CAPTURE_BLOCK,
   TF_CONFIG_CAPTURE_STOP
 };
+enum tf_config_group_store { TF_CONFIG_GROUP_DIR, TF_CONFIG_GROUP_NATS };
 
 enum tf_config_bar_kind {
   TF_CONFIG_BAR_TIME,           /* interval_ns */
@@ -358,6 +361,11 @@ typedef struct tf_config_capture {
 #include "boot/config_keys.def"
 } tf_config_capture_t;
 
+typedef struct tf_config_membership { /* of a group */
+#define MEMBERSHIP_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_membership_t;
+
 /* One effective value, in the table's order, as `check` prints it and as the hash covers it. */
 typedef struct tf_config_value tf_config_value_t;
 struct tf_config_value {
@@ -377,7 +385,7 @@ typedef enum tf_config_origin {
 
 typedef struct tf_config {
   /* engine, feeds[feed_cnt], bars[bar_cnt], peers[peer_cnt], universe, features[feature_cnt],
-   * models[model_cnt], model_cache, gpu, texts, strategies[strategy_cnt], sinks[sink_cnt], control, http, capture */
+   * models[model_cnt], model_cache, gpu, texts, strategies[strategy_cnt], sinks[sink_cnt], control, http, capture, group */
 #define ROOT_GROUP TF_CONFIG_GROUP_
 #include "boot/config_keys.def"
 

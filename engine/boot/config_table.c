@@ -156,6 +156,12 @@ static const tf_config_key_t capture_keys[] = {
 };
 SECTION_(capture, capture_keys, NULL, 0);
 
+static const tf_config_key_t membership_keys[] = {
+#define MEMBERSHIP_KEY(...) KEY_(tf_config_membership_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(membership, membership_keys, NULL, 0);
+
 static const tf_config_group_t root_groups[] = {
 #define ROOT_GROUP(...) GROUP_(tf_config_t, __VA_ARGS__)
 #include "boot/config_keys.def"

@@ -529,7 +529,7 @@ tf_err_t tf_engine_init(tf_engine_t *e, const tf_config_t *config, const tf_regi
   e->config   = config;
   e->registry = registry;
   e->options  = *options;
-  e->epoch    = (uint32_t)(tf_clock_wall_ns() / TF_NS_PER_SEC);
+  e->epoch    = options->epoch ? options->epoch : (uint32_t)(tf_clock_wall_ns() / TF_NS_PER_SEC);
   if (config->bar_cnt > TF_BARS_MAX)
     return TF_ERR(E_CONFIG_VALUE, "%s: bars: %u, at most %d", config->path, config->bar_cnt,
                   TF_BARS_MAX);
@@ -549,6 +549,9 @@ tf_err_t tf_engine_init(tf_engine_t *e, const tf_config_t *config, const tf_regi
 
 tf_err_t tf_engine_add_source(tf_engine_t *e, tf_source_t *source, const char *name) {
   tf_err_t err = tf_acquire_add(&e->runner.acquire, source);
+  if (err) return err;
+  snprintf(e->source_names[e->runner.acquire.source_cnt - 1], sizeof e->source_names[0], "%s",
+           name);
   return err ? err : tf_publish_add_feed(&e->publish, e->runner.acquire.source_cnt - 1, name);
 }
 

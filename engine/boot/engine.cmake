@@ -10,6 +10,9 @@ tf_library(tf_boot
     engine.c
     feature_schema.c
     group.c
+    group_engines.c
+    group_run.c
+    lease_page.c
     ledger.c
     model_child.c
     model_inputs.c
@@ -27,5 +30,6 @@ tf_library(tf_boot
     serving.c
     sinks.c
     snapshot.c
+    snapshot_live.c
     text_source.c
   DEPS tf_config tf_expr tf_stage tf_io PkgConfig::JANSSON)

@@ -22,6 +22,7 @@ typedef struct tf_engine_options {
   bool        is_replay; /* a busy shared-memory name gets this process's id appended */
   uint32_t    instruments_min; /* room for as many, whatever the config names: a capture's */
   bool        features_only;   /* neither models, strategies nor sinks: what features eval runs */
+  uint32_t    epoch;           /* of an engine of a group; 0: the seconds since 1970 */
   bool        one_by_one;      /* no batches: who looks on wants each decision beside its message */
   const char *decisions_path;  /* one more sink: a journal here; NULL for none */
   const void *snapshot; /* whose versions of models to begin with; NULL: the config's. The caller's,
@@ -52,14 +53,16 @@ typedef struct tf_engine {
   struct tf_remotes         *remotes;         /* NULL: no model is answered by a worker */
   struct tf_text_source     *texts;           /* NULL: nobody reads texts */
   struct tf_outcome_capture *outcome_capture; /* NULL: nothing of it is captured */
+  struct tf_snapshot_live   *snapshots;       /* NULL: none are taken while it runs */
   tf_lost_books_t  lost_books; /* written by the lane, for live sessions; a replay has none */
   tf_ring_writer_t event_writer, decision_writer;
   tf_ring_reader_t event_reader, decision_reader;
   tf_ring_t       *event_ring, *decision_ring; /* NULL where the pipeline is not cut */
   char             sink_paths[TF_SINKS_MAX][128], sink_names[TF_SINKS_MAX][32];
   const char      *strategy_names[TF_STRATEGIES_MAX];
-  uint64_t         started_ns, ended_ns; /* monotonic */
-  uint64_t         cpu_ns;               /* of the process between them; until join: at the start */
+  char             source_names[TF_SOURCES_MAX][32]; /* as acquire has them; "": an aid */
+  uint64_t         started_ns, ended_ns;             /* monotonic */
+  uint64_t         cpu_ns; /* of the process between them; until join: at the start */
   tf_runner_t      runner;
 } tf_engine_t;
 

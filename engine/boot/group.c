@@ -147,7 +147,7 @@ static uint32_t own_place(const tf_group_t *g, const tf_group_table_t *t) {
 }
 
 static void lapse(tf_group_t *g) {
-  g->counts.lapses += g->safe_until_ns != 0;
+  g->counts.lapses += g->safe_until_ns != 0 && !g->leaves;
   g->safe_until_ns = 0;
 }
 

@@ -40,6 +40,9 @@ static void add_sink(tf_ledger_t *l, const tf_emit_sink_t *s, uint64_t decisions
   l->residual[TF_LEDGER_SINKS] += (handed < 0 ? -handed : handed) + (made < 0 ? -made : made);
 }
 
+/* Of the events that an earlier engine had, those that no source of this one decoded. */
+static uint64_t brought_before(const tf_acquire_t *a) { return a->over_until ? 0 : a->resumed_seq; }
+
 void tf_ledger_close(tf_ledger_t *l, const tf_engine_t *engine) {
   memset(l, 0, sizeof *l);
   const tf_acquire_t *a       = &engine->runner.acquire;
@@ -47,11 +50,11 @@ void tf_ledger_close(tf_ledger_t *l, const tf_engine_t *engine) {
   const tf_emit_t    *emit    = &engine->runner.emit;
   uint64_t            decoded = 0;
   for (uint32_t i = 0; i < a->source_cnt; i++) add_source(l, a->sources[i], &decoded);
-  l->residual[TF_LEDGER_EVENTS] = (int64_t)(decoded - a->ingest_seq);
+  l->residual[TF_LEDGER_EVENTS] = (int64_t)(decoded - a->ingest_seq + brought_before(a));
 
   uint64_t event_lag = engine->event_ring ? tf_ring_fill_cnt(engine->event_ring) : 0;
   l->residual[TF_LEDGER_CONSUMED] =
-      (int64_t)(a->ingest_seq - a->events_dropped - lane->events - event_lag);
+      (int64_t)(a->ingest_seq - a->resumed_seq - a->events_dropped - lane->events - event_lag);
 
   const tf_compute_counts_t *inference = &lane->compute.counts;
   l->residual[TF_LEDGER_INFERENCE] =

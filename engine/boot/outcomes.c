@@ -94,7 +94,8 @@ tf_err_t tf_outcomes_open(tf_engine_t *e, tf_tap_t tap) {
 void tf_outcomes_start(tf_engine_t *e) {
   tf_shed_t *shed = &e->runner.lane.shed;
   shed->outcomes  = e->options.outcomes;
-  shed->is_on     = e->options.outcomes || (sheds(e) && !e->options.is_replay);
+  if (shed->outcomes) e->runner.lane.attention |= TF_ATTEND_OUTCOMES;
+  shed->is_on = e->options.outcomes || (sheds(e) && !e->options.is_replay);
 }
 
 void tf_outcomes_stop(tf_outcome_capture_t *c) {

@@ -6,8 +6,10 @@
 #include "boot/feature_compile.h"
 #include "core/error.h"
 
+/* Venue events brings instruments of any venue, by patterns that the feed itself knows. */
 static bool is_of_feed(const tf_config_feed_t *feed, const char *instrument) {
   const char *dot = strrchr(instrument, '.');
+  if (strcmp(feed->venue, "events") == 0) return true;
   if (strcasecmp(dot + 1, feed->venue) != 0) return false;
   if (feed->instruments.item_cnt == 0 || feed->instruments_max > 0 || instrument[0] == '*')
     return true;

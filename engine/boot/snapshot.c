@@ -1,24 +1,13 @@
 #include "boot/snapshot.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/hash.h"
-
-/* An instrument's part that is no stage's memory. */
-typedef struct record_head {
-  tf_instrument_t instrument;
-  uint64_t        now_ns;
-  uint64_t change_cnt; /* of the book: what indicators keep beside it must not match a new one */
-  double   bid, ask, bid_qty, ask_qty, trade_price, trade_qty, mark_price, funding_rate, position;
-  int64_t  bid_mantissa, ask_mantissa, trade_mantissa;
-  int32_t  trade_side;
-  int8_t   bbo_price_exp, trade_price_exp;
-  uint8_t  has_bbo, has_trade, has_quote;
-  uint8_t  reserved[7];
-} record_head_t;
+#include "stage/lane_walk.h"
 
 /* ---- what the bytes mean ---- */
 
@@ -84,133 +73,95 @@ static uint64_t schema_of(const tf_engine_t *e) {
   return hash;
 }
 
-/* ---- one instrument ---- */
+/* ---- pieces ---- */
 
-/* Each part of a record, in order: both ways walk the same list. */
-typedef void part_t(void *ctx, void *memory, size_t bytes);
+typedef struct source_row {
+  char     name[TF_SNAPSHOT_SOURCE_BYTES];
+  uint64_t position;
+} source_row_t;
 
-static void each_kept_row(const tf_kept_rows_t *k, uint32_t idx, part_t *part, void *ctx) {
-  if (k->row_cap == 0) return;
-  part(ctx, k->rows + (size_t)idx * k->row_cap * k->width,
-       (size_t)k->row_cap * k->width * sizeof *k->rows);
-  part(ctx, &k->cnt[idx], sizeof k->cnt[idx]);
-  part(ctx, &k->next_idx[idx], sizeof k->next_idx[idx]);
-}
+typedef struct record_head {
+  uint32_t        bytes; /* of the record, this included */
+  uint32_t        id;
+  tf_instrument_t instrument;
+} record_head_t;
 
-/* Of a model that is one an instrument the rows alone: whose window there is depends on what has been brought. */
-static void each_part_of_model(const tf_compute_model_t *m, uint32_t id, part_t *part, void *ctx) {
-  if (m->owns) {
-    each_kept_row(&m->owns[id].swap->kept, 0, part, ctx);
-    return;
-  }
-  if (m->main->windows) part(ctx, tf_version_window(m->main, id), m->main->model->state_bytes);
-  if (m->swap) each_kept_row(&m->swap->kept, id, part, ctx);
-}
+TF_STATIC_ASSERT(sizeof(source_row_t) == 40 && sizeof(record_head_t) % 8 == 0,
+                 "part of the snapshot's format");
 
-static void each_part(const tf_engine_t *e, const tf_lane_instrument_t *in, part_t *part,
-                      void *ctx) {
-  const tf_lane_t *lane = &e->runner.lane;
-  part(ctx, (void *)in->bars, lane->buffer.bar_cnt * sizeof in->bars[0]);
-  part(ctx, in->features, e->plan.mem_bytes);
-  for (uint32_t i = 0; i < lane->decide.strategy_cnt; i++) {
-    const tf_strategy_t *s = &lane->decide.strategies[i];
-    part(ctx, in->policies[i], s->policy->state_bytes(&s->config));
-  }
-  for (uint32_t i = 0; i < lane->compute.model_cnt; i++)
-    each_part_of_model(&lane->compute.models[i], in->id, part, ctx);
-}
-
-static void count_part(void *ctx, void *memory, size_t bytes) {
-  (void)memory;
-  *(size_t *)ctx += bytes;
-}
-
-static void save_part(void *ctx, void *memory, size_t bytes) {
-  uint8_t **at = ctx;
-  memcpy(*at, memory, bytes);
-  *at += bytes;
-}
-
-static void load_part(void *ctx, void *memory, size_t bytes) {
-  const uint8_t **at = ctx;
-  memcpy(memory, *at, bytes);
-  *at += bytes;
-}
-
-static size_t record_bytes_of(const tf_engine_t *e) {
-  size_t bytes = sizeof(record_head_t);
-  if (e->instruments.cap) each_part(e, &e->runner.lane.instruments[0], count_part, &bytes);
-  return tf_align_up(bytes, 8);
-}
-
-/* The strategies' states keep a pointer to their config: attached to where it is, or to nothing. */
-static void attach_policies(const tf_engine_t *e, tf_lane_instrument_t *in, bool attached) {
-  const tf_decide_t *decide = &e->runner.lane.decide;
-  for (uint32_t i = 0; i < decide->strategy_cnt; i++) {
-    const tf_strategy_t *s = &decide->strategies[i];
-    s->policy->attach(in->policies[i], attached ? &s->config : NULL);
+static void walk_sources(tf_engine_t *e, tf_walk_t *w) {
+  const tf_acquire_t *a = &e->runner.acquire;
+  for (uint32_t i = 0; i < a->source_cnt; i++) {
+    source_row_t row = {.position = a->sources[i]->position};
+    memcpy(row.name, e->source_names[i], sizeof row.name);
+    tf_walk(w, &row, sizeof row);
   }
 }
 
-static void save(const tf_engine_t *e, uint32_t id, uint8_t *at) {
+static void walk_acquire(tf_engine_t *e, tf_walk_t *w) {
+  tf_acquire_walk(&e->runner.acquire, w);
+  if (w->way != TF_WALK_LOAD) walk_sources(e, w);
+}
+
+/* Names and metadata of a row, as whoever is not its decoder may read them. */
+static tf_instrument_t read_row(const tf_engine_t *e, uint32_t id) {
+  const tf_instrument_t *from = &e->instruments.rows[id];
+  if (tf_instrument_metadata(from) != TF_METADATA_NONE) return *from;
+  tf_instrument_t row = {.id = id, .price_exp = INT8_MIN, .qty_exp = INT8_MIN};
+  memcpy(row.name, from->name, sizeof row.name);
+  memcpy(row.symbol, from->symbol, sizeof row.symbol);
+  return row;
+}
+
+static size_t count_record(tf_engine_t *e) {
+  tf_lane_t *lane = &e->runner.lane;
+  tf_walk_t  all = tf_walk_count(), book = tf_walk_count();
+  if (e->instruments.cap == 0) return sizeof(record_head_t);
+  tf_lane_walk_learnt(lane, &lane->instruments[0], &all);
+  tf_lane_walk_rest(lane, &lane->instruments[0], &all);
+  tf_book_walk(&lane->instruments[0].keeper, &book);
+  return sizeof(record_head_t) + all.bytes - book.bytes;
+}
+
+tf_snapshot_sizes_t tf_snapshot_sizes(tf_engine_t *e) {
+  tf_lane_t *lane    = &e->runner.lane;
+  tf_walk_t  acquire = tf_walk_count(), shared = tf_walk_count();
+  walk_acquire(e, &acquire);
+  tf_lane_walk(lane, &shared);
+  const tf_book_keeper_t *book = &lane->instruments[0].keeper;
+  return (tf_snapshot_sizes_t){
+      .acquire_bytes     = tf_align_up(acquire.bytes, 8),
+      .lane_bytes        = tf_align_up(shared.bytes + e->instruments.cap * sizeof(uint32_t), 8),
+      .record_bytes      = count_record(e),
+      .book_bytes_max    = TF_BOOK_WALK_BYTES(book->sides[0].levels_max, 0),
+      .pending_bytes_max = (size_t)book->pending_max * sizeof(tf_book_pending_t)};
+}
+
+void tf_snapshot_save_acquire(tf_engine_t *e, void *to, size_t room) {
+  tf_walk_t w = tf_walk_save(to, room);
+  walk_acquire(e, &w);
+  TF_ASSERT(!w.is_short);
+}
+
+void tf_snapshot_save_lane(tf_engine_t *e, void *to, size_t room) {
+  tf_walk_t w = tf_walk_save(to, room);
+  tf_lane_walk(&e->runner.lane, &w);
+  TF_ASSERT(!w.is_short);
+}
+
+size_t tf_snapshot_save_instrument(tf_engine_t *e, uint32_t id, void *to, size_t room) {
   tf_lane_instrument_t *in   = &e->runner.lane.instruments[id];
-  const tf_market_t    *m    = &in->market;
-  record_head_t         head = {.now_ns          = m->now_ns,
-                                .change_cnt      = in->keeper.book.change_cnt,
-                                .bid             = m->bid,
-                                .ask             = m->ask,
-                                .bid_qty         = m->bid_qty,
-                                .ask_qty         = m->ask_qty,
-                                .trade_price     = m->trade_price,
-                                .trade_qty       = m->trade_qty,
-                                .mark_price      = m->mark_price,
-                                .funding_rate    = m->funding_rate,
-                                .position        = in->position,
-                                .bid_mantissa    = in->bid_price,
-                                .ask_mantissa    = in->ask_price,
-                                .trade_mantissa  = in->trade_price,
-                                .trade_side      = m->trade_side,
-                                .bbo_price_exp   = in->bbo_price_exp,
-                                .trade_price_exp = in->trade_price_exp,
-                                .has_bbo         = in->has_bbo,
-                                .has_trade       = in->has_trade,
-                                .has_quote       = m->has_quote};
-  head.instrument            = e->instruments.rows[id];
-  memcpy(at, &head, sizeof head);
-  at += sizeof head;
-  attach_policies(e, in, false);
-  each_part(e, in, save_part, &at);
-  attach_policies(e, in, true);
-}
-
-static void load(tf_engine_t *e, uint32_t id, const uint8_t *at) {
-  tf_lane_instrument_t *in = &e->runner.lane.instruments[id];
-  tf_market_t          *m  = &in->market;
-  record_head_t         head;
-  memcpy(&head, at, sizeof head);
-  at += sizeof head;
-  m->now_ns = head.now_ns;
-  m->bid = head.bid, m->ask = head.ask, m->bid_qty = head.bid_qty, m->ask_qty = head.ask_qty;
-  m->trade_price = head.trade_price, m->trade_qty = head.trade_qty;
-  m->mark_price = head.mark_price, m->funding_rate = head.funding_rate;
-  m->trade_side = head.trade_side, m->has_quote = head.has_quote;
-  in->bid_price = head.bid_mantissa, in->ask_price = head.ask_mantissa;
-  in->trade_price   = head.trade_mantissa;
-  in->bbo_price_exp = head.bbo_price_exp, in->trade_price_exp = head.trade_price_exp;
-  in->has_bbo = head.has_bbo, in->has_trade = head.has_trade;
-  in->position               = head.position;
-  in->keeper.book.change_cnt = head.change_cnt + 1;
-  each_part(e, in, load_part, &at);
-  attach_policies(e, in, true);
-  for (uint32_t i = 0; i < e->runner.lane.compute.model_cnt; i++)
-    if (e->runner.lane.compute.models[i].owns)
-      tf_swap_remake(e->runner.lane.compute.models[i].owns[id].swap, 0);
-}
-
-/* ---- all of them ---- */
-
-size_t tf_snapshot_bytes_max(const tf_engine_t *e) {
-  return sizeof(tf_snapshot_head_t) + e->instruments.cap * record_bytes_of(e);
+  record_head_t         head = {.id = id, .instrument = read_row(e, id)};
+  tf_walk_t             w    = tf_walk_save(to, room);
+  tf_walk(&w, &head, sizeof head);
+  tf_lane_walk_learnt(&e->runner.lane, in, &w);
+  tf_lane_walk_rest(&e->runner.lane, in, &w);
+  uint64_t zero = 0;
+  tf_walk(&w, &zero, tf_align_up(w.bytes, 8) - w.bytes);
+  if (w.is_short || w.bytes > UINT32_MAX) return 0;
+  head.bytes = (uint32_t)w.bytes;
+  memcpy(to, &head.bytes, sizeof head.bytes);
+  return w.bytes;
 }
 
 static void note_models(const tf_engine_t *e, tf_snapshot_model_t *rows) {
@@ -225,6 +176,71 @@ static void note_models(const tf_engine_t *e, tf_snapshot_model_t *rows) {
   }
 }
 
+void tf_snapshot_begin_head(const tf_engine_t *e, const tf_snapshot_sizes_t *sizes,
+                            tf_snapshot_head_t *head) {
+  const tf_lane_t *lane = &e->runner.lane;
+  const char      *why  = tf_lane_walks(lane);
+  *head                 = (tf_snapshot_head_t){
+                      .mark           = {.schema       = schema_of(e),
+                                         .ingest_seq   = e->runner.acquire.ingest_seq,
+                                         .decision_seq = lane->decide.decision_seq,
+                                         .epoch        = e->epoch},
+                      .acquire_bytes  = sizes->acquire_bytes,
+                      .lane_bytes     = sizes->lane_bytes,
+                      .record_bytes   = sizes->record_bytes,
+                      .source_cnt     = e->runner.acquire.source_cnt,
+                      .instrument_cap = e->instruments.cap,
+                      .halted         = lane->decide.halted
+  };
+  if (why) snprintf(head->why_not, sizeof head->why_not, "%s", why);
+  note_models(e, head->models);
+}
+
+static uint64_t digest_of(const tf_snapshot_head_t *head, size_t bytes_cnt) {
+  tf_snapshot_head_t bare = *head;
+  bare.digest             = 0;
+  return fold_bytes(fold_bytes(TF_HASH_SEED, &bare, sizeof bare), head + 1,
+                    bytes_cnt - sizeof *head);
+}
+
+void tf_snapshot_seal_head(tf_snapshot_head_t *head, size_t bytes_cnt) {
+  head->records_bytes =
+      bytes_cnt - sizeof *head - (size_t)head->acquire_bytes - (size_t)head->lane_bytes;
+  head->digest = digest_of(head, bytes_cnt);
+}
+
+/* ---- the whole ---- */
+
+size_t tf_snapshot_bytes_max(tf_engine_t *e) {
+  tf_snapshot_sizes_t s = tf_snapshot_sizes(e);
+  size_t record         = tf_align_up(s.record_bytes + s.book_bytes_max + s.pending_bytes_max, 8);
+  return sizeof(tf_snapshot_head_t) + s.acquire_bytes + s.lane_bytes + e->instruments.cap * record;
+}
+
+size_t tf_snapshot_take(tf_engine_t *e, void *bytes, size_t room) {
+  /* pairs with: whoever appends to the table */
+  uint32_t            cnt   = tf_load_acquire_u32(&e->instruments.cnt);
+  tf_snapshot_sizes_t sizes = tf_snapshot_sizes(e);
+  tf_snapshot_head_t *head  = bytes;
+  size_t              at    = sizeof *head + sizes.acquire_bytes + sizes.lane_bytes;
+  memset(bytes, 0, at);
+  tf_snapshot_begin_head(e, &sizes, head);
+  tf_snapshot_save_acquire(e, head + 1, sizes.acquire_bytes);
+  tf_snapshot_save_lane(e, (uint8_t *)(head + 1) + sizes.acquire_bytes, sizes.lane_bytes);
+  for (uint32_t i = 0; i < cnt; i++) {
+    size_t took = tf_snapshot_save_instrument(e, i, (uint8_t *)bytes + at, room - at);
+    TF_ASSERT(took > 0);
+    at += took;
+    uint64_t now_ns = e->runner.lane.instruments[i].market.now_ns;
+    if (now_ns > head->mark.as_of_ns) head->mark.as_of_ns = now_ns;
+  }
+  head->mark.instrument_cnt = cnt;
+  tf_snapshot_seal_head(head, at);
+  return at;
+}
+
+/* ---- what is in one ---- */
+
 const tf_snapshot_model_t *tf_snapshot_find_model(const void *bytes, size_t bytes_cnt,
                                                   const char *name) {
   const tf_snapshot_head_t *head = bytes; /* malloc'd, so aligned */
@@ -233,40 +249,58 @@ const tf_snapshot_model_t *tf_snapshot_find_model(const void *bytes, size_t byte
   return NULL;
 }
 
-size_t tf_snapshot_take(const tf_engine_t *e, void *bytes) {
-  /* pairs with: whoever appends to the table */
-  uint32_t           cnt  = tf_load_acquire_u32(&e->instruments.cnt);
-  tf_snapshot_head_t head = {.schema         = schema_of(e),
-                             .record_bytes   = record_bytes_of(e),
-                             .instrument_cnt = cnt,
-                             .halted         = e->runner.lane.decide.halted};
-  uint8_t           *at   = (uint8_t *)bytes + sizeof head;
-  note_models(e, head.models);
-  memset(at, 0, cnt * head.record_bytes);
-  for (uint32_t i = 0; i < cnt; i++, at += head.record_bytes) {
-    save(e, i, at);
-    uint64_t now_ns = e->runner.lane.instruments[i].market.now_ns;
-    if (now_ns > head.as_of_ns) head.as_of_ns = now_ns;
-  }
-  memcpy(bytes, &head, sizeof head);
-  return sizeof head + cnt * head.record_bytes;
+static tf_err_t check_bytes(const tf_snapshot_head_t *head, size_t bytes_cnt) {
+  if (bytes_cnt < sizeof *head) return TF_ERR(E_BOOT_SNAPSHOT, "%zu bytes: cut short", bytes_cnt);
+  size_t sum = sizeof *head;
+  if (__builtin_add_overflow(sum, head->acquire_bytes, &sum) ||
+      __builtin_add_overflow(sum, head->lane_bytes, &sum) ||
+      __builtin_add_overflow(sum, head->records_bytes, &sum) || sum != bytes_cnt)
+    return TF_ERR(E_BOOT_SNAPSHOT, "%zu bytes, where its head says %zu", bytes_cnt, sum);
+  if (digest_of(head, bytes_cnt) == head->digest) return TF_OK;
+  return TF_ERR(E_BOOT_SNAPSHOT, "its digest does not fit its bytes");
 }
 
-static tf_err_t check(const tf_engine_t *e, const tf_snapshot_head_t *head, size_t bytes_cnt,
-                      uint64_t now_ns, uint64_t age_max_ns) {
-  size_t records;
-  if (head->schema != schema_of(e) || head->record_bytes != record_bytes_of(e))
+tf_err_t tf_snapshot_read_mark(const void *bytes, size_t bytes_cnt, tf_snapshot_mark_t *mark) {
+  const tf_snapshot_head_t *head = bytes;
+  tf_err_t                  err  = check_bytes(head, bytes_cnt);
+  if (!err) *mark = head->mark;
+  return err;
+}
+
+uint64_t tf_snapshot_find_position(const void *bytes, size_t bytes_cnt, const char *source) {
+  const tf_snapshot_head_t *head = bytes;
+  if (check_bytes(head, bytes_cnt)) return 0;
+  const uint64_t rows_bytes = (uint64_t)head->source_cnt * sizeof(source_row_t);
+  if (rows_bytes > head->acquire_bytes) return 0;
+  const uint8_t *at = (const uint8_t *)(head + 1) + head->acquire_bytes - rows_bytes;
+  for (uint32_t i = 0; i < head->source_cnt; i++) {
+    source_row_t row;
+    memcpy(&row, at + i * sizeof row, sizeof row);
+    if (!strncmp(row.name, source, sizeof row.name)) return row.position;
+  }
+  return 0;
+}
+
+/* ---- going on ---- */
+
+static tf_err_t check(tf_engine_t *e, const tf_snapshot_head_t *head,
+                      const tf_snapshot_way_t *way) {
+  tf_snapshot_sizes_t sizes = tf_snapshot_sizes(e);
+  if (head->mark.schema != schema_of(e) || head->record_bytes != sizes.record_bytes)
     return TF_ERR(E_BOOT_SNAPSHOT,
                   "it was taken with other features, bars, strategies or models than %s has",
                   e->config->path);
-  if (__builtin_mul_overflow(head->record_bytes, (size_t)head->instrument_cnt, &records) ||
-      bytes_cnt - sizeof *head != records)
-    return TF_ERR(E_BOOT_SNAPSHOT, "%zu bytes, where %u instruments take %zu", bytes_cnt,
-                  head->instrument_cnt, records + sizeof *head);
-  if (now_ns && head->as_of_ns + age_max_ns < now_ns)
+  if (way->now_ns && head->mark.as_of_ns + way->age_max_ns < way->now_ns)
     return TF_ERR(E_BOOT_SNAPSHOT, "it is %llu s old; engine.snapshot_age_max is %llu s",
-                  (unsigned long long)((now_ns - head->as_of_ns) / TF_NS_PER_SEC),
-                  (unsigned long long)(age_max_ns / TF_NS_PER_SEC));
+                  (unsigned long long)((way->now_ns - head->mark.as_of_ns) / TF_NS_PER_SEC),
+                  (unsigned long long)(way->age_max_ns / TF_NS_PER_SEC));
+  if (!way->is_exact) return TF_OK;
+  if (head->why_not[0])
+    return TF_ERR(E_BOOT_SNAPSHOT, "nobody can go on from it exactly: %.*s",
+                  (int)sizeof head->why_not, head->why_not);
+  if (head->instrument_cap != e->instruments.cap)
+    return TF_ERR(E_BOOT_SNAPSHOT, "its engine had room for %u instruments, this one has for %u",
+                  head->instrument_cap, e->instruments.cap);
   return TF_OK;
 }
 
@@ -291,39 +325,139 @@ static uint32_t find_or_append(tf_instruments_t *table, const tf_instrument_t *r
   return id;
 }
 
-static tf_err_t check_instruments(const tf_engine_t *e, const tf_snapshot_head_t *head,
-                                  const uint8_t *records) {
-  /* relaxed: nothing runs yet */
-  uint32_t added = 0, room = e->instruments.cap - tf_load_relaxed_u32(&e->instruments.cnt);
-  for (uint32_t i = 0; i < head->instrument_cnt; i++) {
-    tf_instrument_t row;
-    memcpy(&row, records + i * head->record_bytes, sizeof row);
-    if (!memchr(row.name, 0, sizeof row.name) || !memchr(row.symbol, 0, sizeof row.symbol))
-      return TF_ERR(E_BOOT_SNAPSHOT, "instrument %u has no name", i);
-    added += find(&e->instruments, &row) == NO_ID;
-  }
-  if (added <= room) return TF_OK;
-  return TF_ERR(E_BOOT_SNAPSHOT, "it has %u instruments, there is room for %u",
-                head->instrument_cnt, e->instruments.cap);
+/* The next record, from at on; NULL: there are no more, or (*err) it is none. */
+static const uint8_t *next_record(const tf_snapshot_head_t *head, size_t *at, record_head_t *record,
+                                  tf_err_t *err) {
+  const uint8_t *records =
+      (const uint8_t *)(head + 1) + (size_t)head->acquire_bytes + (size_t)head->lane_bytes;
+  size_t left = (size_t)head->records_bytes - *at;
+  if (left == 0) return NULL;
+  const uint8_t *here = records + *at;
+  if (left >= sizeof *record) memcpy(record, here, sizeof *record);
+  if (left < sizeof *record || record->bytes > left || record->bytes < head->record_bytes)
+    *err = TF_ERR(E_BOOT_SNAPSHOT, "the record at byte %zu of its instruments is cut short", *at);
+  else if (!memchr(record->instrument.name, 0, sizeof record->instrument.name) ||
+           !memchr(record->instrument.symbol, 0, sizeof record->instrument.symbol))
+    *err = TF_ERR(E_BOOT_SNAPSHOT, "instrument %u has no name", record->id);
+  if (*err) return NULL;
+  *at += record->bytes;
+  return here;
 }
 
-tf_err_t tf_snapshot_restore(tf_engine_t *e, const void *bytes, size_t bytes_cnt, uint64_t now_ns,
-                             uint64_t age_max_ns) {
-  tf_snapshot_head_t head;
-  if (bytes_cnt < sizeof head) return TF_ERR(E_BOOT_SNAPSHOT, "%zu bytes: cut short", bytes_cnt);
-  memcpy(&head, bytes, sizeof head);
-  tf_err_t err = check(e, &head, bytes_cnt, now_ns, age_max_ns);
+static tf_err_t check_instruments(const tf_engine_t *e, const tf_snapshot_head_t *head) {
+  /* relaxed: nothing runs yet */
+  uint32_t      added = 0, room = e->instruments.cap - tf_load_relaxed_u32(&e->instruments.cnt);
+  uint32_t      cnt = 0;
+  tf_err_t      err = TF_OK;
+  record_head_t record;
+  for (size_t at = 0; next_record(head, &at, &record, &err); cnt++)
+    added += find(&e->instruments, &record.instrument) == NO_ID;
   if (err) return err;
-  const uint8_t *records = (const uint8_t *)bytes + sizeof head;
-  err                    = check_instruments(e, &head, records);
-  for (uint32_t i = 0; i < head.instrument_cnt && !err; i++) {
-    tf_instrument_t row;
-    memcpy(&row, records + i * head.record_bytes, sizeof row);
-    load(e, find_or_append(&e->instruments, &row), records + i * head.record_bytes);
+  if (cnt != head->mark.instrument_cnt)
+    return TF_ERR(E_BOOT_SNAPSHOT, "%u instruments, where its head says %u", cnt,
+                  head->mark.instrument_cnt);
+  if (added <= room) return TF_OK;
+  return TF_ERR(E_BOOT_SNAPSHOT, "it has %u instruments, there is room for %u", cnt,
+                e->instruments.cap);
+}
+
+static void load_learnt(tf_engine_t *e, uint32_t id, const uint8_t *record, size_t bytes) {
+  tf_lane_t            *lane = &e->runner.lane;
+  tf_lane_instrument_t *in   = &lane->instruments[id];
+  tf_walk_t             w    = tf_walk_load(record + sizeof(record_head_t), bytes);
+  tf_lane_walk_learnt(lane, in, &w);
+  in->keeper.book.change_cnt++; /* what indicators keep beside the book must not match a new one */
+  for (uint32_t i = 0; i < lane->compute.model_cnt; i++)
+    if (lane->compute.models[i].owns) tf_swap_remake(lane->compute.models[i].owns[id].swap, 0);
+}
+
+static tf_err_t restore_learnt(tf_engine_t *e, const tf_snapshot_head_t *head) {
+  tf_err_t       err = TF_OK;
+  record_head_t  record;
+  const uint8_t *here;
+  for (size_t at = 0; (here = next_record(head, &at, &record, &err));)
+    load_learnt(e, find_or_append(&e->instruments, &record.instrument), here,
+                record.bytes - sizeof record);
+  e->runner.lane.decide.halted = head->halted;
+  return err;
+}
+
+/* Instruments keep their numbers: events, hashes and decisions have them. Records lie in the order in which they were saved. */
+static tf_err_t name_instruments(tf_engine_t *e, const tf_snapshot_head_t *head,
+                                 const uint8_t **records) {
+  tf_err_t       err = TF_OK;
+  record_head_t  record;
+  const uint8_t *here;
+  for (size_t at = 0; (here = next_record(head, &at, &record, &err));) {
+    if (record.id >= head->mark.instrument_cnt || records[record.id])
+      return TF_ERR(E_BOOT_SNAPSHOT, "instrument %u is there twice, or is none", record.id);
+    records[record.id] = here;
   }
-  if (err) return err;
-  e->runner.lane.decide.halted = head.halted;
+  for (uint32_t id = 0; id < head->mark.instrument_cnt && !err; id++) {
+    memcpy(&record, records[id], sizeof record);
+    record.instrument.metadata = TF_METADATA_NONE;
+    if (find_or_append(&e->instruments, &record.instrument) != id)
+      err = TF_ERR(E_BOOT_SNAPSHOT, "%s was instrument %u there: the feeds, or their order, differ",
+                   record.instrument.name, id);
+  }
+  return err;
+}
+
+static tf_err_t load_all(tf_engine_t *e, const tf_snapshot_head_t *head,
+                         const uint8_t *const *records) {
+  tf_lane_t     *lane = &e->runner.lane;
+  const uint8_t *from = (const uint8_t *)(head + 1) + (size_t)head->acquire_bytes;
+  tf_walk_t      w    = tf_walk_load(from, (size_t)head->lane_bytes);
+  tf_lane_walk(lane, &w);
+  if (w.is_short) return TF_ERR(E_BOOT_SNAPSHOT, "what all instruments share cannot be read");
+  for (uint32_t id = 0; id < head->mark.instrument_cnt; id++) {
+    record_head_t record;
+    memcpy(&record, records[id], sizeof record);
+    w = tf_walk_load(records[id] + sizeof record, record.bytes - sizeof record);
+    tf_lane_walk_learnt(lane, &lane->instruments[id], &w);
+    tf_lane_walk_rest(lane, &lane->instruments[id], &w);
+    if (w.is_short || w.left >= 8)
+      return TF_ERR(E_BOOT_SNAPSHOT,
+                    "the state of %s cannot be read, or its book is deeper than here",
+                    record.instrument.name);
+  }
+  tf_lane_settle_walk(lane);
   return TF_OK;
+}
+
+static tf_err_t restore_all(tf_engine_t *e, const tf_snapshot_head_t *head) {
+  const uint8_t **records = calloc(head->mark.instrument_cnt + 1, sizeof *records);
+  if (!records) return TF_ERR(E_CORE_NO_MEMORY, "%u instruments", head->mark.instrument_cnt);
+  tf_err_t err = name_instruments(e, head, records);
+  if (!err) err = load_all(e, head, records);
+  free(records);
+  return err;
+}
+
+/* Where its events begin: behind those that it had, or with them, to be passed over. */
+static tf_err_t resume_stream(tf_engine_t *e, const tf_snapshot_head_t *head, bool from_beginning) {
+  tf_acquire_t *a = &e->runner.acquire;
+  tf_walk_t     w = tf_walk_load(head + 1, (size_t)head->acquire_bytes);
+  if (from_beginning) {
+    uint64_t hash;
+    memcpy(&hash, (const uint8_t *)(head + 1) + sizeof a->ingest_seq, sizeof hash);
+    tf_acquire_pass_over(a, head->mark.ingest_seq, hash);
+    return TF_OK;
+  }
+  tf_acquire_walk(a, &w);
+  return w.is_short ? TF_ERR(E_BOOT_SNAPSHOT, "where its stream stood cannot be read") : TF_OK;
+}
+
+tf_err_t tf_snapshot_restore(tf_engine_t *e, const void *bytes, size_t bytes_cnt,
+                             const tf_snapshot_way_t *way) {
+  const tf_snapshot_head_t *head = bytes; /* malloc'd, so aligned */
+  tf_err_t                  err  = check_bytes(head, bytes_cnt);
+  if (!err) err = check(e, head, way);
+  if (!err) err = check_instruments(e, head);
+  if (err) return err;
+  if (!way->is_exact) return restore_learnt(e, head);
+  err = restore_all(e, head);
+  return err ? err : resume_stream(e, head, way->from_beginning);
 }
 
 /* ---- warm start ---- */

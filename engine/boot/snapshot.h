@@ -1,21 +1,31 @@
-/* What an engine has learnt, as bytes: of each instrument the features' memory, the bars, the market's last
- * values, the strategies' and window models' states, the rows from which another version's windows are made; of each model of a
- * registry the version that served. A model that is one an instrument begins with its base, whose window is made of those
- * rows. Books are left out: after a restart they are worth
- * nothing until the venue has sent them anew, and their state says so.
+/* What an engine knows, as bytes, and an engine that goes on from them. There are two ways to:
  *
- * Layout: a head, then one record an instrument, each of head.record_bytes; no pointers; native, little
- * endian. The same run gives the same bytes. head.schema is a hash over what gives the bytes their
- * meaning (features, bars, strategies, models): a snapshot fits an engine whose schema is the same. The
- * file around it, with its checksum: adapters/file/sealed.h.
+ *   learnt   what holds in another stream of the same instruments too: of each instrument the features' memory, the bars, the market's
+ *            last values, the strategies' and window models' states, the rows from which another version's windows are made. Books
+ *            are left out: after a restart on a live venue they are worth nothing until the venue has sent them anew, and their state
+ *            says so. Decisions are numbered behind what the sinks hold.
+ *   exact    every word that a decision can depend on (stage/lane_walk.h), and where the stream of events stood. Given the events
+ *            behind that, from a source that can bring them (a recording, a broker's stream), the engine makes the decisions of the one
+ *            that was never stopped: the same bits in their first lines, ingest_seq and decision_seq included. Sinks that hold some of
+ *            them already drop these, and refuse one that is another (E_SINK_FENCED).
  *
- * Control plane, one thread: take before start or after join, restore and warm before start. */
+ * Either way: of each model of a registry the version that served. A model that is one an instrument begins with its base, whose window is
+ * made of its rows, and so cannot be gone on from exactly; nor can a lane that sheds, or one with a version on trial.
+ *
+ * Layout: a head, acquire's part, the lane's, then a record an instrument, each with its bytes first; no pointers; native, little
+ * endian; multiples of 8 bytes (docs/formats.md). The same run gives the same bytes. mark.schema is a hash over what gives the bytes
+ * their meaning (features, bars, strategies, models): a snapshot fits an engine whose schema is the same. The file around it, with its
+ * checksum: adapters/file/sealed.h.
+ *
+ * Control plane, one thread: take before start or after join, restore and warm before start. Of a running engine: boot/snapshot_live.h,
+ * which saves the pieces, each on the thread that owns it. */
 #ifndef TF_BOOT_SNAPSHOT_H
 #define TF_BOOT_SNAPSHOT_H
 
 #include "boot/engine.h"
+#include "boot/snapshot_store.h"
 
-#define TF_SNAPSHOT_VERSION 5
+#define TF_SNAPSHOT_VERSION 6
 
 /* What served of a registry's model, and what was on trial beside it. */
 typedef struct tf_snapshot_model {
@@ -28,39 +38,80 @@ typedef struct tf_snapshot_model {
 } tf_snapshot_model_t;
 
 typedef struct tf_snapshot_head {
-  uint64_t schema;
-  uint64_t as_of_ns; /* the newest receive time in it */
-  uint64_t record_bytes;
-  uint32_t instrument_cnt;
-  uint32_t halted; /* 1: an operator's halt stands */
+  tf_snapshot_mark_t mark;
+  uint64_t           acquire_bytes, lane_bytes, records_bytes; /* of what follows, in this order */
+  uint64_t           record_bytes; /* of a record with an empty book, its padding left out */
+  uint64_t           digest;       /* of all other words */
+  uint32_t           source_cnt, instrument_cap;
+  uint32_t           halted; /* 1: an operator's halt stands */
+  uint32_t           reserved;
+  char               why_not[72]; /* "": it can be gone on from exactly */
 
   tf_snapshot_model_t models[TF_MODELS_MAX];
 } tf_snapshot_head_t;
 
 TF_STATIC_ASSERT(sizeof(tf_snapshot_model_t) == 64 &&
-                     sizeof(tf_snapshot_head_t) == 32 + 64 * TF_MODELS_MAX,
+                     sizeof(tf_snapshot_head_t) == 168 + 64 * TF_MODELS_MAX,
                  "part of the snapshot's format");
 
-/* Enough for every instrument that the engine has room for. */
-size_t tf_snapshot_bytes_max(const tf_engine_t *engine);
+/* Enough for every instrument that the engine has room for, each with a full book that waits for its snapshot. */
+size_t tf_snapshot_bytes_max(tf_engine_t *engine);
 
-/* Writes at most tf_snapshot_bytes_max; returns how many. */
-size_t tf_snapshot_take(const tf_engine_t *engine, void *bytes);
+/* Writes at most room bytes, 8-byte aligned, which are to be enough; returns how many. */
+size_t tf_snapshot_take(tf_engine_t *engine, void *bytes, size_t room);
 
 /* What a snapshot says of the model of that name: before the engine is made, so that it begins with the version that served. NULL:
  * nothing. bytes may be NULL. */
 const tf_snapshot_model_t *tf_snapshot_find_model(const void *bytes, size_t bytes_cnt,
                                                   const char *name);
 
-/* The engine goes on from the snapshot. now_ns 0: its age does not matter. E_BOOT_SNAPSHOT, with the
- * reason, having changed nothing: cut short, another schema, older than age_max_ns, more instruments
- * than there is room for. */
+/* Whose it is, and where it stands. E_BOOT_SNAPSHOT: cut short, or changed. */
+tf_err_t tf_snapshot_read_mark(const void *bytes, size_t bytes_cnt, tf_snapshot_mark_t *mark);
+
+/* Where the source of that name stood (tf_source_t.position); 0: nowhere. */
+uint64_t tf_snapshot_find_position(const void *bytes, size_t bytes_cnt, const char *source);
+
+typedef struct tf_snapshot_way {
+  uint64_t now_ns;     /* 0: its age does not matter */
+  uint64_t age_max_ns; /* an older one is refused */
+  bool     is_exact;   /* else what was learnt */
+  bool
+      from_beginning; /* exact: the sources bring their first event again (a recording), and what the
+                              snapshot has is passed over; else they begin behind their positions */
+} tf_snapshot_way_t;
+
+/* The engine, whose sources were added, goes on from the snapshot. E_BOOT_SNAPSHOT, with the reason, having changed
+ * nothing: cut short or changed, another schema, too old, more instruments than there is room for. An exact one may be found to be no such
+ * state on the way: then the engine is to be fini'd. E_CORE_NO_MEMORY. */
 tf_err_t tf_snapshot_restore(tf_engine_t *engine, const void *bytes, size_t bytes_cnt,
-                             uint64_t now_ns, uint64_t age_max_ns);
+                             const tf_snapshot_way_t *way);
 
 /* Runs the lane over a source to its end, on the calling thread, before start: windows, bars and models over
  * windows are warm then. Nothing is decided or counted; books, quotes and the last trade are
  * forgotten, since they are the recording's. E_... of the source, where it broke. */
 tf_err_t tf_snapshot_warm(tf_engine_t *engine, tf_source_t *source, uint64_t *event_cnt);
+
+/* ---- pieces, for boot/snapshot_live.c ---- */
+
+typedef struct tf_snapshot_sizes {
+  size_t acquire_bytes, lane_bytes; /* always */
+  size_t record_bytes;              /* with an empty book; a book adds at most */
+  size_t book_bytes_max, pending_bytes_max;
+} tf_snapshot_sizes_t;
+
+/* Control plane, once the sources were added. */
+tf_snapshot_sizes_t tf_snapshot_sizes(tf_engine_t *engine);
+
+/* Acquire's thread, between two batches; room: acquire_bytes. */
+void tf_snapshot_save_acquire(tf_engine_t *engine, void *to, size_t room);
+/* The lane's thread, between two events, as the next two; room: lane_bytes. */
+void tf_snapshot_save_lane(tf_engine_t *engine, void *to, size_t room);
+/* Returns its bytes, a multiple of 8; 0: there is not enough room. */
+size_t tf_snapshot_save_instrument(tf_engine_t *engine, uint32_t id, void *to, size_t room);
+/* All but ingest_seq where acquire is another thread, as_of_ns, instrument_cnt, which are the caller's, and what seal adds. */
+void tf_snapshot_begin_head(const tf_engine_t *engine, const tf_snapshot_sizes_t *sizes,
+                            tf_snapshot_head_t *head);
+/* bytes_cnt: of all, from the head on. Any thread. */
+void tf_snapshot_seal_head(tf_snapshot_head_t *head, size_t bytes_cnt);
 
 #endif

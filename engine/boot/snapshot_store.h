@@ -15,7 +15,8 @@
 
 #include "tf/err.h"
 
-#define TF_SNAPSHOT_NAME_BYTES 64
+#define TF_SNAPSHOT_NAME_BYTES   64
+#define TF_SNAPSHOT_SOURCE_BYTES 32 /* of a source's name */
 
 typedef struct tf_snapshot_mark {
   uint64_t schema;       /* an engine with another cannot go on from it */

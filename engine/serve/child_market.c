@@ -18,11 +18,33 @@ uint32_t tf_child_market_packets(uint64_t mem_bytes, uint32_t width, uint32_t wi
   return all <= TF_MAILBOX_STATE_MAX ? (uint32_t)all : 0;
 }
 
+/* ---- who has a place in the worker's sections, as it was told ---- */
+
+static void set_seat(tf_child_market_t *m, uint32_t instrument_idx, bool has) {
+  m->seated_cnt += has;
+  m->seated_cnt -= m->is_seated[instrument_idx];
+  m->is_seated[instrument_idx] = has;
+}
+
+static void clear_seats(tf_child_market_t *m) {
+  memset(m->is_seated, 0, m->instrument_cnt * sizeof *m->is_seated);
+  m->seated_cnt = 0;
+  m->counts.sections_anew += m->has_sections;
+}
+
+/* Are the members there that the lane has at this tick, each as of its newest one? */
+static bool is_whole(const tf_child_market_t *m, uint32_t instrument_idx,
+                     const tf_market_row_t *row) {
+  const uint32_t has = row->flags & TF_MARKET_ROW_HAS_SEAT ? 1 : 0;
+  return !m->has_sections || m->seated_cnt - m->is_seated[instrument_idx] + has == row->member_cnt;
+}
+
 /* Of a worker that is another than the last one, nothing is under way. */
 static void follow_epoch(const tf_child_lane_t *lane, tf_child_market_t *m) {
   if (m->epoch == lane->epoch) return;
   m->epoch     = lane->epoch;
   m->state_seq = m->answered_seq = 0;
+  clear_seats(m);
 }
 
 static bool has_memory(const tf_child_lane_t *lane, uint32_t instrument_idx) {
@@ -51,15 +73,28 @@ static void post(tf_child_lane_t *lane, tf_child_market_t *m, uint32_t idx, uint
     memcpy(values + tf_market_row_values(i), &x, sizeof x);
   }
   tf_child_post_(lane, idx, row_cnt, instrument_idx, flags, values);
+  if (row->kind == TF_MARKET_ROW_GONE)
+    set_seat(m, instrument_idx, false);
+  else if (row->kind >= TF_MARKET_ROW_TICK)
+    set_seat(m, instrument_idx, row->flags & TF_MARKET_ROW_HAS_SEAT);
   m->counts.rows++;
 }
 
-static void post_tick(tf_child_lane_t *lane, tf_child_market_t *m, uint32_t idx, uint32_t row_cnt,
-                      uint32_t instrument_idx, uint32_t flags, tf_market_row_kind_t kind) {
-  tf_market_row_t row;
-  const void     *slots = m->source.tick(m->source.self, instrument_idx, &row);
-  row.kind              = (uint8_t)kind;
-  post(lane, m, idx, row_cnt, instrument_idx, flags, &row, slots);
+/* Its memory is not there, whatever the worker has of it. */
+TF_COLD static void post_gone(tf_child_lane_t *lane, tf_child_market_t *m, uint32_t instrument_idx,
+                              uint8_t flags) {
+  const tf_market_row_t row = {.kind = TF_MARKET_ROW_GONE, .flags = flags};
+  post(lane, m, 0, 1, instrument_idx, TF_MAILBOX_QUIET, &row, NULL);
+  lane->view.next_seq++;
+  lane->numbers[instrument_idx] = 0;
+}
+
+/* It says that something is not there, and the lane thought that all is: what it has of sections nobody knows. */
+TF_COLD static void forget_all(tf_child_lane_t *lane, tf_child_market_t *m,
+                               uint32_t instrument_idx) {
+  clear_seats(m);
+  memset(lane->numbers, 0, m->instrument_cnt * sizeof *lane->numbers);
+  post_gone(lane, m, instrument_idx, TF_MARKET_ROW_IS_ALL);
 }
 
 /* The plan's memory, and the rows of the model's window before the tick in hand. False: it has not ticked. has_tick: the newest
@@ -91,42 +126,83 @@ TF_COLD static bool send_state(tf_child_lane_t *lane, tf_child_market_t *m, uint
   return true;
 }
 
+/* has_row: a row of the model's, which is the newest kept one. can_send: nothing of this request is before it. */
 static has_t bring(tf_child_lane_t *lane, tf_child_market_t *m, uint32_t instrument_idx,
-                   bool has_row) {
-  if (TF_LIKELY(has_memory(lane, instrument_idx))) return HAS_MEMORY;
-  if (is_room_free(lane, m) && send_state(lane, m, instrument_idx, has_row))
+                   const tf_market_row_t *row, bool has_row, bool can_send) {
+  if (TF_LIKELY(has_memory(lane, instrument_idx) && is_whole(m, instrument_idx, row)))
+    return HAS_MEMORY;
+  if (can_send && is_room_free(lane, m) && send_state(lane, m, instrument_idx, has_row))
     return HAS_STATE_COMING;
   m->counts.states_waited++;
   return HAS_NOT;
 }
 
+/* A request in the making. */
+typedef struct request {
+  tf_child_row_t *whose[TF_MAILBOX_BATCH_MAX];
+  tf_market_row_t rows[TF_MAILBOX_BATCH_MAX];
+  const void     *slots[TF_MAILBOX_BATCH_MAX];
+  uint32_t        cnt;
+  uint32_t        left[TF_MAILBOX_BATCH_MAX]; /* who leaves the sections: its tick is not told */
+  uint32_t        left_cnt;
+} request_t;
+
+static void add(tf_child_lane_t *lane, tf_child_market_t *m, request_t *q, tf_child_row_t *r) {
+  const uint32_t   idx = r->instrument_idx;
+  tf_market_row_t *row = &q->rows[q->cnt];
+  q->slots[q->cnt]     = m->source.tick(m->source.self, idx, row);
+  const has_t has      = bring(lane, m, idx, row, !r->is_quiet, q->cnt == 0);
+  r->result            = has ? TF_CHILD_ANSWERED : TF_CHILD_MISS_BEHIND;
+  if (has) {
+    row->kind = has == HAS_MEMORY ? TF_MARKET_ROW_TICK : TF_MARKET_ROW_STANDS;
+    set_seat(m, idx, row->flags & TF_MARKET_ROW_HAS_SEAT);
+    q->whose[q->cnt++] = r;
+    return;
+  }
+  if (!r->is_quiet) lane->counts.results[r->result]++;
+  if (m->is_seated[idx]) q->left[q->left_cnt++] = idx;
+  set_seat(m, idx, false);
+  lane->numbers[idx] = 0;
+}
+
+TF_COLD static void miss_all(tf_child_lane_t *lane, tf_child_row_t *rows, uint32_t row_cnt) {
+  for (uint32_t i = 0; i < row_cnt; i++) {
+    rows[i].result = TF_CHILD_MISS_ABSENT;
+    if (!rows[i].is_quiet) lane->counts.results[TF_CHILD_MISS_ABSENT]++;
+  }
+}
+
+/* Up to the deadline. */
+static void await_all(tf_child_lane_t *lane, tf_child_market_t *m, const request_t *q, uint64_t seq,
+                      uint64_t begun_ticks) {
+  tf_child_row_t *behind = NULL;
+  for (uint32_t i = 0; i < q->cnt; i++) {
+    tf_child_row_t *r = q->whose[i];
+    if (r->is_quiet) continue;
+    r->result = tf_child_await_(lane, seq, i, r, begun_ticks);
+    if (r->result != TF_CHILD_MISS_LATE) m->answered_seq = seq;
+    if (r->result == TF_CHILD_MISS_BEHIND || r->result == TF_CHILD_MISS_REFUSED) behind = r;
+  }
+  if (TF_UNLIKELY(behind && m->has_sections)) forget_all(lane, m, behind->instrument_idx);
+}
+
 void tf_child_market_ask(tf_child_lane_t *lane, tf_child_market_t *m, tf_child_row_t *rows,
                          uint32_t row_cnt, uint64_t begun_ticks) {
-  tf_child_row_t      *whose[TF_MAILBOX_BATCH_MAX];
-  tf_market_row_kind_t kinds[TF_MAILBOX_BATCH_MAX];
-  uint32_t             cnt    = 0;
-  const bool           serves = tf_child_adopt_(lane);
-  if (serves) follow_epoch(lane, m);
-  for (uint32_t i = 0; i < row_cnt; i++) {
-    tf_child_row_t *r   = &rows[i];
-    const has_t     has = serves ? bring(lane, m, r->instrument_idx, !r->is_quiet) : HAS_NOT;
-    r->result = has ? TF_CHILD_ANSWERED : serves ? TF_CHILD_MISS_BEHIND : TF_CHILD_MISS_ABSENT;
-    if (!has && !r->is_quiet) lane->counts.results[r->result]++;
-    if (!has) continue;
-    kinds[cnt]   = has == HAS_MEMORY ? TF_MARKET_ROW_TICK : TF_MARKET_ROW_STANDS;
-    whose[cnt++] = r;
+  request_t q;
+  if (TF_UNLIKELY(!tf_child_adopt_(lane))) {
+    miss_all(lane, rows, row_cnt);
+    return;
   }
-  if (cnt == 0) return;
-  for (uint32_t i = 0; i < cnt; i++)
-    post_tick(lane, m, i, cnt, whose[i]->instrument_idx, whose[i]->is_quiet ? TF_MAILBOX_QUIET : 0,
-              kinds[i]);
-  uint64_t seq       = lane->view.next_seq++;
-  lane->posted_ticks = begun_ticks;
-  for (uint32_t i = 0; i < cnt; i++) {
-    if (whose[i]->is_quiet) continue;
-    whose[i]->result = tf_child_await_(lane, seq, i, whose[i], begun_ticks);
-    if (whose[i]->result != TF_CHILD_MISS_LATE) m->answered_seq = seq;
-  }
+  follow_epoch(lane, m);
+  q.cnt = q.left_cnt = 0;
+  for (uint32_t i = 0; i < row_cnt; i++) add(lane, m, &q, &rows[i]);
+  for (uint32_t i = 0; i < q.cnt; i++)
+    post(lane, m, i, q.cnt, q.whose[i]->instrument_idx, q.whose[i]->is_quiet ? TF_MAILBOX_QUIET : 0,
+         &q.rows[i], q.slots[i]);
+  const uint64_t seq = lane->view.next_seq;
+  if (q.cnt) lane->view.next_seq++, lane->posted_ticks = begun_ticks;
+  for (uint32_t i = 0; i < q.left_cnt; i++) post_gone(lane, m, q.left[i], 0);
+  await_all(lane, m, &q, seq, begun_ticks);
 }
 
 /* Has the worker the instrument's memory? Else its state will say all of it. */
@@ -144,9 +220,19 @@ void tf_child_market_tell(tf_child_lane_t *lane, tf_child_market_t *m, uint32_t 
 }
 
 void tf_child_market_pass(tf_child_lane_t *lane, tf_child_market_t *m, uint32_t instrument_idx) {
-  if (!is_followed(lane, m, instrument_idx)) return;
-  post_tick(lane, m, 0, 1, instrument_idx, TF_MAILBOX_QUIET, TF_MARKET_ROW_TICK);
-  lane->view.next_seq++;
+  tf_market_row_t row;
+  if (!tf_child_adopt_(lane)) return;
+  follow_epoch(lane, m);
+  const void *slots = m->source.tick(m->source.self, instrument_idx, &row);
+  const has_t has   = bring(lane, m, instrument_idx, &row, false, true);
+  if (has == HAS_MEMORY) {
+    post(lane, m, 0, 1, instrument_idx, TF_MAILBOX_QUIET, &row, slots);
+    lane->view.next_seq++;
+  } else if (has == HAS_NOT && m->is_seated[instrument_idx]) {
+    post_gone(lane, m, instrument_idx, 0);
+  } else if (has == HAS_NOT) {
+    lane->numbers[instrument_idx] = 0;
+  }
 }
 
 void tf_child_market_idle(tf_child_lane_t *lane, tf_child_market_t *m) {

@@ -8,6 +8,11 @@
  * Where an instrument's memory is, the lane knows by the row numbers of its child lane: those of another epoch, or 0, mean that the
  * worker has it not. What is not there is told nothing; its state says it all later.
  *
+ * Sections span instruments, so the lane keeps whom the worker has there (is_seated). A tick is a TICK only where these are the lane's members
+ * at that tick; until then it is the lane's memory, STATE and STANDS, and exact too. One whose tick could not be told leaves them at
+ * once: nobody is placed among values that are out of date. A worker that lacks something all the same is told that all leave, and gets
+ * each member anew.
+ *
  * Owner and only writer: the lane. Memory: in tf_remote_t. */
 #ifndef TF_SERVE_CHILD_MARKET_H
 #define TF_SERVE_CHILD_MARKET_H
@@ -31,6 +36,7 @@ typedef struct tf_child_market_counts { /* by the lane */
   uint64_t states;                      /* of them */
   uint64_t state_bytes;
   uint64_t states_waited; /* ticks that could not be asked about: the room was not free */
+  uint64_t sections_anew; /* times that nobody was left in the worker's sections */
 } tf_child_market_counts_t;
 
 typedef struct tf_child_market {
@@ -44,7 +50,9 @@ typedef struct tf_child_market {
   uint32_t                 handed_cnt;
   uint16_t                 handed[TF_MARKET_ROW_HANDED_MAX]; /* slots whose values go with a tick */
 
-  uint64_t                 epoch;                  /* of what follows */
+  uint64_t                 epoch;     /* of what follows */
+  bool                    *is_seated; /* (instrument_cnt) it has a place in the worker's sections */
+  uint32_t                 seated_cnt;             /* of them */
   uint64_t                 state_seq, state_ticks; /* the room's newest request; 0: none */
   uint64_t                 answered_seq;           /* the newest request with an answer */
   uint32_t                 idle_at;                /* whose state is looked at next */

@@ -104,3 +104,12 @@ void tf_fleet_update(tf_fleet_t *f, uint32_t instrument_idx, const tf_answer_t *
   }
   read_root(f);
 }
+
+void tf_fleet_walk(tf_fleet_t *f, tf_walk_t *w) {
+  tf_walk(w, &f->now_ns, sizeof f->now_ns);
+  tf_walk(w, f->figures, sizeof f->figures);
+  tf_walk(w, f->nodes, 2 * (size_t)f->leaf_cnt * sizeof *f->nodes);
+  tf_walk(w, f->ages, (f->leaf_cnt + 1) * sizeof *f->ages);
+  for (uint32_t i = 0; w->way == TF_WALK_LOAD && i <= f->leaf_cnt; i++)
+    w->is_short |= f->ages[i].older > f->leaf_cnt || f->ages[i].newer > f->leaf_cnt;
+}

@@ -21,6 +21,7 @@
 #ifndef TF_SERVE_FLEET_H
 #define TF_SERVE_FLEET_H
 
+#include "core/walk.h"
 #include "serve/post.h"
 
 typedef struct tf_fleet_node {
@@ -58,5 +59,8 @@ void   tf_fleet_init(tf_fleet_t *fleet, void *nodes, uint32_t instrument_cnt, do
 /* The instrument's newest answer, at now_ns of the market's time; NULL: its tick had none. instrument_idx below init's count. */
 void tf_fleet_update(tf_fleet_t *fleet, uint32_t instrument_idx, const tf_answer_t *answer,
                      uint64_t now_ns);
+
+/* All of it, for as many instruments as it was made for. */
+void tf_fleet_walk(tf_fleet_t *fleet, tf_walk_t *walk);
 
 #endif

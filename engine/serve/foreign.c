@@ -158,6 +158,18 @@ bool tf_foreign_obey(tf_foreign_t *f, const tf_post_t *post, const tf_event_t *e
   return false;
 }
 
+void tf_foreign_walk(tf_foreign_t *f, tf_walk_t *w) {
+  tf_walk(w, &f->state, sizeof f->state);
+  tf_walk(w, &f->model.hash, sizeof f->model.hash);
+  tf_walk(w, &f->coming, sizeof f->coming);
+}
+
+void tf_foreign_walk_instrument(tf_foreign_t *f, uint32_t instrument_id, tf_walk_t *w) {
+  const uint32_t outputs = f->config.output_cnt;
+  tf_walk(w, &f->standing[instrument_id], sizeof *f->standing);
+  tf_walk(w, f->outs + (size_t)instrument_id * outputs, outputs * sizeof *f->outs);
+}
+
 /* ---- events ---- */
 
 static tf_event_t event_of(uint64_t command, uint32_t model_idx, uint32_t instrument_id,

@@ -116,4 +116,8 @@ tf_event_t tf_foreign_answer_event(uint32_t model_idx, uint32_t instrument_id, u
 tf_event_t tf_foreign_miss_event(uint32_t model_idx, uint32_t instrument_id, uint64_t tick_seq,
                                  uint64_t row_ns, tf_runtime_miss_t miss);
 
+/* What the lane has of the runtime, and of one instrument's answers; not what is asked just now, nor kept rows. */
+void tf_foreign_walk(tf_foreign_t *foreign, tf_walk_t *walk);
+void tf_foreign_walk_instrument(tf_foreign_t *foreign, uint32_t instrument_id, tf_walk_t *walk);
+
 #endif

@@ -221,7 +221,7 @@ void tf_remote_want(tf_remote_t *r, uint64_t number, uint32_t hash) {
 
 static size_t market_bytes(const tf_remote_config_t *c, uint32_t instrument_cnt) {
   if (!c->has_market) return 0;
-  return sizeof(tf_child_market_t) + instrument_cnt * sizeof(bool) + 2 * TF_LINE_PAIR_BYTES;
+  return sizeof(tf_child_market_t) + 2 * instrument_cnt * sizeof(bool) + 3 * TF_LINE_PAIR_BYTES;
 }
 
 size_t tf_remote_bytes(const tf_remote_config_t *c, uint32_t instrument_cnt) {
@@ -256,10 +256,12 @@ tf_err_t tf_remote_init(tf_remote_t *r, const tf_remote_config_t *c, uint32_t in
   if (!r->sample.rows || !r->lane.numbers) return E_CORE_ARENA_FULL;
   memset(r->lane.numbers, 0, instrument_cnt * sizeof(uint64_t));
   if (c->has_market) {
-    r->room    = tf_arena_take(arena, sizeof *r->room, TF_LINE_PAIR_BYTES);
-    r->is_told = tf_arena_take(arena, instrument_cnt * sizeof *r->is_told, TF_LINE_PAIR_BYTES);
-    if (!r->room || !r->is_told) return E_CORE_ARENA_FULL;
+    r->room      = tf_arena_take(arena, sizeof *r->room, TF_LINE_PAIR_BYTES);
+    r->is_told   = tf_arena_take(arena, instrument_cnt * sizeof *r->is_told, TF_LINE_PAIR_BYTES);
+    r->is_seated = tf_arena_take(arena, instrument_cnt * sizeof *r->is_seated, TF_LINE_PAIR_BYTES);
+    if (!r->room || !r->is_told || !r->is_seated) return E_CORE_ARENA_FULL;
     memset(r->is_told, 0, instrument_cnt * sizeof *r->is_told);
+    memset(r->is_seated, 0, instrument_cnt * sizeof *r->is_seated);
   }
   if (c->window <= 1) return TF_OK;
   r->lane.kept = &r->kept;
@@ -272,6 +274,7 @@ void tf_remote_set_market(tf_remote_t *r, const tf_child_market_t *market) {
   *r->market                = *market;
   r->market->kept           = r->kept.row_cap ? &r->kept : NULL;
   r->market->instrument_cnt = r->instrument_cnt;
+  r->market->is_seated      = r->is_seated;
   r->lane.has_market        = true;
   r->lane.kept              = NULL; /* its rows are not sent: a state has them */
 }

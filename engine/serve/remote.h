@@ -68,12 +68,13 @@ typedef struct tf_remote {
   const tf_outcomes_t *outcomes;  /* a replay's; NULL: it has none */
   tf_outcome_log_t    *log;       /* NULL: there is no capture */
   tf_child_lane_t      lane;
-  uint32_t             hash;    /* of the model that lane's worker answers; 0: it is not asked */
-  uint64_t             serial;  /* of the offer that lane is of */
-  tf_kept_rows_t       kept;    /* row_cap 0: single rows */
-  tf_child_market_t   *room;    /* for market; NULL: config.has_market is false */
-  tf_child_market_t   *market;  /* room, or NULL: it is sent rows */
-  bool                *is_told; /* (instruments) of market: of the tick in hand, with its batch */
+  uint32_t             hash;      /* of the model that lane's worker answers; 0: it is not asked */
+  uint64_t             serial;    /* of the offer that lane is of */
+  tf_kept_rows_t       kept;      /* row_cap 0: single rows */
+  tf_child_market_t   *room;      /* for market; NULL: config.has_market is false */
+  tf_child_market_t   *market;    /* room, or NULL: it is sent rows */
+  bool                *is_told;   /* (instruments) of market: of the tick in hand, with its batch */
+  bool                *is_seated; /* (instruments) market's */
   const uint64_t      *decision_seq; /* the lane's own */
   uint32_t             since_compared;
   bool                 is_due; /* the tick's answer is to be compared, once the decision is out */

@@ -79,3 +79,15 @@ const float *tf_kept_rows_at(const tf_kept_rows_t *k, uint32_t instrument_idx, u
   return row_at(k, instrument_idx,
                 next >= back_cnt ? next - back_cnt : next + k->row_cap - back_cnt);
 }
+
+void tf_kept_rows_walk(tf_kept_rows_t *k, uint32_t instrument_idx, tf_walk_t *w) {
+  if (k->row_cap == 0) return;
+  const size_t values = (size_t)k->row_cap * k->width;
+  tf_walk(w, k->rows + instrument_idx * values, values * sizeof *k->rows);
+  tf_walk(w, &k->cnt[instrument_idx], sizeof *k->cnt);
+  tf_walk(w, &k->next_idx[instrument_idx], sizeof *k->next_idx);
+  if (w->way != TF_WALK_LOAD) return;
+  if (k->cnt[instrument_idx] <= k->row_cap && k->next_idx[instrument_idx] < k->row_cap) return;
+  w->is_short = true;
+  tf_kept_rows_clear(k, instrument_idx);
+}

@@ -9,6 +9,7 @@
 #define TF_SERVE_VERSION_H
 
 #include "core/arena.h"
+#include "core/walk.h"
 #include "tf/atomic.h"
 #include "tf/model.h"
 
@@ -58,5 +59,8 @@ void     tf_kept_rows_clear(tf_kept_rows_t *kept, uint32_t instrument_idx);
 /* The row that came back_cnt rows before the next: 1 is the newest. back_cnt at most the instrument's cnt. */
 const float *tf_kept_rows_at(const tf_kept_rows_t *kept, uint32_t instrument_idx,
                              uint32_t back_cnt);
+
+/* Of one instrument, all that is kept of it. */
+void tf_kept_rows_walk(tf_kept_rows_t *kept, uint32_t instrument_idx, tf_walk_t *walk);
 
 #endif

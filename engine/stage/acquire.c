@@ -36,9 +36,8 @@ static void push(tf_acquire_t *a, const tf_batch_t *batch) {
   }
 }
 
-static void publish(void *self, const tf_batch_t *batch) {
-  const tf_acquire_port_t *port = self;
-  tf_acquire_t            *a    = port->acquire;
+/* Numbers, judges and hashes what a source brought. */
+TF_INLINE void take_in(tf_acquire_t *a, const tf_acquire_port_t *port, const tf_batch_t *batch) {
   for (uint32_t i = 0; i < batch->event_cnt; i++) {
     tf_event_t *e = &batch->events[i];
     e->ingest_seq = ++a->ingest_seq;
@@ -50,6 +49,12 @@ static void publish(void *self, const tf_batch_t *batch) {
   }
   if (a->clocks)
     tf_feed_clock_saw(&a->clocks[port->source_idx], &batch->events[batch->event_cnt - 1]);
+}
+
+static void publish(void *self, const tf_batch_t *batch) {
+  const tf_acquire_port_t *port = self;
+  tf_acquire_t            *a    = port->acquire;
+  take_in(a, port, batch);
   if (a->beside) {
     uint32_t taken =
         tf_ring_push_sized(a->beside, batch->events, batch->event_cnt, sizeof(tf_event_t));
@@ -74,6 +79,49 @@ TF_COLD static void source_broke(tf_acquire_t *a, tf_source_t *source, tf_err_t 
   snprintf(a->failed_text, sizeof a->failed_text, "%s", tf_error_text());
 }
 
+/* ---- going on where an earlier engine was ---- */
+
+TF_COLD static void set_publish(tf_acquire_t *a, void (*to)(void *, const tf_batch_t *)) {
+  for (uint32_t i = 0; i < a->source_cnt; i++) a->sources[i]->publisher.publish = to;
+}
+
+TF_COLD static void refuse_stream(tf_acquire_t *a, const char *what) {
+  tf_err_t err  = TF_ERR(E_BOOT_SNAPSHOT,
+                         "what the snapshot's engine had up to event %llu is not what comes now: %s",
+                         (unsigned long long)a->over_until, what);
+  a->over_until = 0;
+  source_broke(a, NULL, err);
+}
+
+static void pass_over(void *self, const tf_batch_t *batch) {
+  const tf_acquire_port_t *port = self;
+  tf_acquire_t            *a    = port->acquire;
+  if (a->over_until == 0) return; /* refused: nothing of it goes on */
+  take_in(a, port, batch);
+  if (a->ingest_seq < a->over_until) return;
+  a->resumed_seq = a->ingest_seq;
+  if (a->ingest_seq > a->over_until)
+    refuse_stream(a, "a message goes on beyond it");
+  else if (a->events_hash != a->over_hash)
+    refuse_stream(a, "the events' hash is another");
+  else
+    set_publish(a, publish);
+}
+
+void tf_acquire_pass_over(tf_acquire_t *a, uint64_t ingest_seq, uint64_t events_hash) {
+  a->over_until = ingest_seq;
+  a->over_hash  = events_hash;
+  if (ingest_seq > 0) set_publish(a, pass_over);
+}
+
+void tf_acquire_walk(tf_acquire_t *a, tf_walk_t *w) {
+  tf_walk(w, &a->ingest_seq, sizeof a->ingest_seq);
+  tf_walk(w, &a->events_hash, sizeof a->events_hash);
+  tf_walk(w, a->time_rows, a->instrument_cap * sizeof *a->time_rows);
+  tf_walk(w, a->outlier_rows, a->instrument_cap * sizeof *a->outlier_rows);
+  if (w->way == TF_WALK_LOAD) a->resumed_seq = a->ingest_seq;
+}
+
 int tf_acquire_poll(tf_acquire_t *a, uint64_t now_ns, uint64_t wait_ns) {
   int work = 0;
   if (a->io) {
@@ -96,6 +144,8 @@ int tf_acquire_poll(tf_acquire_t *a, uint64_t now_ns, uint64_t wait_ns) {
     a->done[i] = true;
     if (n != TF_SOURCE_DONE) source_broke(a, a->sources[i], n);
   }
+  if (TF_UNLIKELY(open_cnt == 0 && a->ingest_seq < a->over_until))
+    refuse_stream(a, "it ends before that");
   bool is_over = a->failed && a->io && (a->must_end || feed_cnt == 0);
   return open_cnt == 0 || is_over ? TF_SOURCE_DONE : work;
 }

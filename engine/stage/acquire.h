@@ -4,6 +4,7 @@
 #ifndef TF_STAGE_ACQUIRE_H
 #define TF_STAGE_ACQUIRE_H
 
+#include "core/walk.h"
 #include "flow/ring.h"
 #include "stage/event_time.h"
 #include "stage/feed_clock.h"
@@ -53,17 +54,27 @@ struct tf_acquire {
   void                 *lane;
   uint64_t              ingest_seq;
   uint64_t              events_hash;
-  uint64_t              ring_full_waits; /* passes spent waiting for the lane */
-  uint64_t              events_dropped; /* not published: the engine stops and no lane takes them */
-  const uint32_t       *stopping;       /* a full ring is given up a second after this is set */
-  uint64_t              stopping_ns;    /* monotonic, when that was first seen at a full ring */
-  tf_err_t              failed;         /* the first source that broke */
-  bool                  must_end;       /* one that was required, or the I/O loop */
-  char                  failed_text[512];
+  uint64_t              resumed_seq; /* an earlier engine had these: this one counts those behind */
+  uint64_t        over_until, over_hash; /* passed over up to it, which is to have this hash */
+  uint64_t        ring_full_waits;       /* passes spent waiting for the lane */
+  uint64_t        events_dropped; /* not published: the engine stops and no lane takes them */
+  const uint32_t *stopping;       /* a full ring is given up a second after this is set */
+  uint64_t        stopping_ns;    /* monotonic, when that was first seen at a full ring */
+  tf_err_t        failed;         /* the first source that broke */
+  bool            must_end;       /* one that was required, or the I/O loop */
+  char            failed_text[512];
 };
 
 /* Adds a source and takes over its publisher. */
 tf_err_t tf_acquire_add(tf_acquire_t *acquire, tf_source_t *source);
+
+/* Where the stream stands: numbers, hash, what is judged by. Before start or after join, or on acquire's thread between two batches. */
+void tf_acquire_walk(tf_acquire_t *acquire, tf_walk_t *walk);
+
+/* Before start, sources added. An earlier engine had the events up to ingest_seq, with that events_hash, and the lane has its state.
+ * The sources begin at their beginning and bring them once more: they are numbered and judged, and go no further. E_BOOT_SNAPSHOT,
+ * as of a source that broke, where they turn out to be others, or too few. */
+void tf_acquire_pass_over(tf_acquire_t *acquire, uint64_t ingest_seq, uint64_t events_hash);
 
 /* One pass over io and sources, waiting at most wait_ns for bytes. Returns the work done; 0 when
  * idle; TF_SOURCE_DONE when every source is read to its end or broken. Live: a source that breaks is given up and the

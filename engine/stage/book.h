@@ -12,6 +12,7 @@
 #define TF_STAGE_BOOK_H
 
 #include "core/arena.h"
+#include "core/walk.h"
 #include "stage/ladder.h"
 #include "tf/market.h"
 
@@ -74,5 +75,13 @@ void tf_book_on_levels(tf_book_keeper_t *keeper, const tf_event_t *events, uint3
  * ones are a locked book, which is in order) and back as the sides say; doubtful_since_ns is brought up to
  * date. False, at the cost of one comparison: the message did not touch the book. */
 bool tf_book_settle(tf_book_keeper_t *keeper, uint64_t now_ns);
+
+/* All that it knows: levels, what waits for a snapshot, what it makes of its own state. Loading where there is less room for either,
+ * or what is no book, sets is_short and leaves one that knows nothing. TF_BOOK_WALK_BYTES(levels_max, pending_cnt) at most. */
+void tf_book_walk(tf_book_keeper_t *keeper, tf_walk_t *walk);
+
+#define TF_BOOK_WALK_BYTES(levels_max, pending_cnt)                                                \
+  (256 + 2 * (size_t)(levels_max) * sizeof(tf_ladder_level_t) +                                    \
+   (size_t)(pending_cnt) * sizeof(tf_book_pending_t))
 
 #endif

@@ -14,9 +14,22 @@ TF_COLD static void sink_broke(tf_emit_sink_t *s, tf_err_t err) {
          tf_error_name(err), s->broken_text);
 }
 
-/* Offers the first n, without a wait; how many it took. */
-static uint32_t offer(tf_emit_sink_t *s, const tf_decision_t *decisions, uint32_t n) {
-  if (TF_UNLIKELY(s->broken)) return 0;
+/* Those at the front that it has already; a sink that can look compares them. */
+TF_COLD static uint32_t pass_held(tf_emit_sink_t *s, const tf_decision_t *decisions, uint32_t n) {
+  uint32_t cnt = 0;
+  while (cnt < n && decisions[cnt].decision_seq <= s->held_seq) cnt++;
+  tf_err_t err = s->sink->check_held ? s->sink->check_held(s->state, decisions, cnt) : TF_OK;
+  if (err) {
+    sink_broke(s, err);
+    return 0;
+  }
+  if (cnt < n) s->held_seq = 0; /* from here on it is all new */
+  tf_count_add(&s->already_there, cnt);
+  tf_count_add(&s->taken, cnt);
+  return cnt;
+}
+
+static uint32_t offer_new(tf_emit_sink_t *s, const tf_decision_t *decisions, uint32_t n) {
   int k = s->sink->offer(s->state, decisions, n);
   if (TF_UNLIKELY(k < 0)) {
     sink_broke(s, k);
@@ -25,6 +38,15 @@ static uint32_t offer(tf_emit_sink_t *s, const tf_decision_t *decisions, uint32_
   if (k > 0) s->block_ns_left = s->block_ns_max;
   tf_count_add(&s->taken, (uint64_t)k);
   return (uint32_t)k;
+}
+
+/* Offers the first n, without a wait; how many it took. */
+static uint32_t offer(tf_emit_sink_t *s, const tf_decision_t *decisions, uint32_t n) {
+  if (TF_UNLIKELY(s->broken)) return 0;
+  if (TF_LIKELY(s->held_seq == 0)) return offer_new(s, decisions, n);
+  uint32_t held = pass_held(s, decisions, n);
+  if (s->broken || held == n) return held;
+  return held + offer_new(s, decisions + held, n - held);
 }
 
 static bool is_waited_for(const tf_emit_t *emit, const tf_emit_sink_t *s) {
@@ -71,6 +93,17 @@ void tf_emit_offer(tf_emit_t *emit, tf_decision_t *decisions, uint32_t n,
   }
   for (uint32_t s = 0; TF_UNLIKELY(short_cnt) && s < emit->sink_cnt; s++)
     if (taken[s] < n) wait_or_drop(emit, &emit->sinks[s], decisions + taken[s], n - taken[s]);
+}
+
+void tf_emit_expect_again(tf_emit_t *emit) {
+  uint64_t last = 0;
+  for (uint32_t i = 0; i < emit->sink_cnt; i++) {
+    tf_emit_sink_t *s = &emit->sinks[i];
+    s->held_seq       = s->sink->last_seq ? s->sink->last_seq(s->state) : 0;
+    if (s->held_seq > last) last = s->held_seq;
+  }
+  for (uint32_t i = 0; i < emit->sink_cnt; i++)
+    if (!emit->sinks[i].sink->last_seq) emit->sinks[i].held_seq = last;
 }
 
 void tf_emit_idle(tf_emit_t *emit, uint64_t now_ns) {
@@ -121,11 +154,14 @@ tf_err_t tf_emit_close(tf_emit_t *emit, uint64_t now_ns) {
 }
 
 void tf_emit_counts(const tf_emit_sink_t *s, tf_sink_counts_t *counts) {
-  *counts = (tf_sink_counts_t){0};
+  *counts       = (tf_sink_counts_t){0};
+  uint64_t held = tf_load_relaxed(&s->already_there); /* relaxed: a count, as the next */
   if (s->sink->counts)
     s->sink->counts(s->state, counts);
   else
-    counts->acked = tf_load_relaxed(&s->taken); /* relaxed: a count */
+    counts->acked = tf_load_relaxed(&s->taken) - held; /* relaxed: as above */
+  counts->acked += held;
+  counts->already_there += held;
   /* relaxed: counts, each complete by itself */
   counts->dropped_full += tf_load_relaxed(&s->dropped_full);
   counts->dropped_broken += tf_load_relaxed(&s->dropped_broken); /* relaxed: as above */

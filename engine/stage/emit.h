@@ -24,10 +24,12 @@ typedef struct tf_emit_sink {
   bool             is_open;
   tf_err_t         broken; /* 0, or why the sink stopped taking for good */
   uint64_t         block_ns_max;
-  uint64_t         block_ns_left;                       /* before it is not waited for any more */
-  uint64_t         taken, dropped_full, dropped_broken; /* written by emit */
-  uint64_t         blocked_passes, flush_failures; /* offers repeated while it was waited for */
-  char             broken_text[256];
+  uint64_t         block_ns_left; /* before it is not waited for any more */
+  uint64_t held_seq; /* not 0: what it has of an earlier engine, up to there, comes once more */
+  uint64_t already_there; /* of those taken: it had them, and was not given them */
+  uint64_t taken, dropped_full, dropped_broken; /* written by emit */
+  uint64_t blocked_passes, flush_failures;      /* offers repeated while it was waited for */
+  char     broken_text[256];
 } tf_emit_sink_t;
 
 typedef struct tf_emit {
@@ -43,6 +45,10 @@ typedef struct tf_emit {
  * when each one's cause was received, 0 = unknown. */
 void tf_emit_offer(tf_emit_t *emit, tf_decision_t *decisions, uint32_t n,
                    const uint64_t *origin_tsc);
+
+/* The engine goes on where an earlier one was, and makes some of its decisions again. A sink that keeps sequences has those up to its
+ * own last; one that keeps none was given what any other has. Before start. */
+void tf_emit_expect_again(tf_emit_t *emit);
 
 /* When there is nothing to emit: sinks write out what they hold, heartbeats are refreshed. */
 void tf_emit_idle(tf_emit_t *emit, uint64_t now_ns);

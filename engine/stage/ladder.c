@@ -212,6 +212,26 @@ void tf_ladder_clear(tf_ladder_t *l) {
   memset(l->table, 0xff, ((size_t)l->table_mask + 1) * sizeof *l->table);
 }
 
+bool tf_ladder_restore(tf_ladder_t *l, int64_t step, int64_t horizon_key, uint64_t truncated,
+                       uint32_t cnt) {
+  tf_ladder_clear(l);
+  l->side->step = 0;
+  if (cnt > l->levels_max || step < 0 || (cnt > 0 && step == 0)) return false;
+  if (step > 0) set_step(l, step);
+  for (uint32_t i = cnt; i-- > 0;) { /* worst first: each page goes behind those that are there */
+    const tf_ladder_level_t level = l->scratch[i];
+    int64_t                 key;
+    if (level.qty == 0 || !key_of(l, level.price, &key) ||
+        !tf_ladder_set(l, level.price, level.qty))
+      break;
+  }
+  bool is_whole       = l->side->level_cnt == cnt;
+  l->horizon_key      = is_whole ? horizon_key : INT64_MIN;
+  l->truncated_levels = truncated;
+  if (!is_whole) tf_ladder_clear(l);
+  return is_whole;
+}
+
 tf_err_t tf_ladder_init(tf_ladder_t *l, tf_book_side_t *side, tf_arena_t *arena,
                         uint32_t levels_max, bool is_ask) {
   TF_ASSERT(levels_max >= 1);

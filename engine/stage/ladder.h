@@ -73,4 +73,9 @@ TF_INLINE bool tf_ladder_has_horizon(const tf_ladder_t *ladder) {
 bool tf_ladder_can_scale(const tf_ladder_t *ladder, int64_t by_price, int64_t by_qty);
 void tf_ladder_scale(tf_ladder_t *ladder, int64_t by_price, int64_t by_qty);
 
+/* As it was when its step, horizon and levels were read off: cnt of them, best first, in the ladder's own scratch. False, and it is
+ * empty, where they cannot be one side's. */
+bool tf_ladder_restore(tf_ladder_t *ladder, int64_t step, int64_t horizon_key, uint64_t truncated,
+                       uint32_t cnt);
+
 #endif

@@ -11,6 +11,7 @@
 #define TF_STAGE_PEERS_H
 
 #include "core/arena.h"
+#include "core/walk.h"
 #include "stage/feature_plan.h"
 #include "stage/lane.h"
 #include "tf/instrument.h"
@@ -47,5 +48,14 @@ TF_INLINE void tf_peers_look(const tf_feature_plan_t *plan, tf_lane_instrument_t
     view->values        = now_ns <= view->good_until_ns ? source->features : NULL;
   }
 }
+
+/* What an instrument saw of its peers last; bound ones alone. Loaded once all are bound again (tf_peers_walk_met). */
+void tf_peers_walk(tf_lane_instrument_t *instrument, uint32_t peer_cnt, tf_walk_t *walk);
+
+/* Who has met, in that order; loading binds them again, all of them as they were: an instrument's readers in their order. instruments: the
+ * lane's (instrument_cnt), none of which has met when it is loaded. */
+void tf_peers_walk_met(const tf_feature_plan_t *plan, const tf_instrument_t *names,
+                       tf_lane_instrument_t *instruments, uint32_t instrument_cnt,
+                       tf_lane_instrument_t **met, tf_walk_t *walk);
 
 #endif

@@ -79,7 +79,7 @@ static bool is_low(const tf_lane_t *lane, const char *name) {
   return false;
 }
 
-TF_COLD static void on_first_tick(tf_lane_t *lane, tf_lane_instrument_t *in) {
+TF_COLD void tf_lane_bind(tf_lane_t *lane, tf_lane_instrument_t *in) {
   in->is_live = true;
   in->is_low  = is_low(lane, lane->low_cnt ? lane->names[in->id].name : "");
   tf_peers_meet(lane->compute.plan, lane->names, &lane->met, in);
@@ -118,7 +118,7 @@ void tf_lane_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hop
 
 /* Once, on the event that completes a message. */
 static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hops) {
-  if (TF_UNLIKELY(!in->is_live)) on_first_tick(lane, in);
+  if (TF_UNLIKELY(!in->is_live)) tf_lane_bind(lane, in);
   if (TF_UNLIKELY(lane->shed.level) && tf_shed_tick(lane, in, hops)) return;
   tf_lane_tick(lane, in, hops);
 }
@@ -268,12 +268,19 @@ TF_INLINE const tf_event_t *take_event(tf_lane_t *lane, tf_lane_instrument_t *in
   return e;
 }
 
+TF_COLD static void attend(tf_lane_t *lane, const tf_event_t *e, uint32_t attention) {
+  if (attention & TF_ATTEND_OUTCOMES) tf_shed_obey(lane, e);
+  if (attention & TF_ATTEND_ONLOOKER) lane->onlooker.before(lane->onlooker.self, e);
+}
+
 void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
                        uint64_t origin_tsc, uint64_t decoded_tsc) {
   tf_lane_t *lane = self;
   for (const tf_event_t *e = events, *end = events + event_cnt; e != end; e++) {
     lane->events++;
-    if (TF_UNLIKELY(lane->shed.outcomes)) tf_shed_obey(lane, e);
+    const uint32_t attention =
+        tf_load_acquire_u32(&lane->attention); /* pairs with: tf_lane_attend_from_outside */
+    if (TF_UNLIKELY(attention)) attend(lane, e, attention);
     if (TF_UNLIKELY(e->kind == TF_EVENT_CONTROL)) {
       if (e->u.control.command >= TF_CONTROL_ANSWER && e->u.control.command <= TF_CONTROL_RUNTIME)
         on_answer(lane, e, origin_tsc, decoded_tsc);

@@ -46,6 +46,17 @@ typedef struct tf_row_watch {
   void (*on_bars)(void *self, const tf_lane_instrument_t *instrument, uint32_t closed_bars);
 } tf_row_watch_t;
 
+/* Who is told before an event is taken, while tf_lane_t.attention has TF_ATTEND_ONLOOKER, and when there is none to take (true: it had
+ * something to do). Called on the lane. */
+typedef struct tf_lane_onlooker {
+  void *self;
+  void (*before)(void *self, const tf_event_t *event);
+  bool (*idle)(void *self);
+} tf_lane_onlooker_t;
+
+#define TF_ATTEND_OUTCOMES 0x1u /* a replay obeys shedding: from the start on */
+#define TF_ATTEND_ONLOOKER 0x2u /* by whoever looks on */
+
 typedef struct tf_lane {
   tf_buffer_t            buffer;
   tf_compute_t           compute;
@@ -73,7 +84,9 @@ typedef struct tf_lane {
   tf_shed_t          shed;
   tf_tick_batch_t   *batch; /* NULL: each tick is answered by itself */
   tf_row_watch_t     watch;
-  tf_hist_t         *hists; /* (TF_HOP_CNT) written by the lane, EMIT by emit's thread */
+  tf_lane_onlooker_t onlooker; /* before start; idle NULL: nobody */
+  uint32_t   attention; /* TF_ATTEND_*: what each event is looked at for; 0: none. With release */
+  tf_hist_t *hists;     /* (TF_HOP_CNT) written by the lane, EMIT by emit's thread */
 } tf_lane_t;
 
 /* The path of a tick. events: of one message, in order (or one event from the ring). */
@@ -86,5 +99,17 @@ void tf_lane_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hop
 /* The rest of a tick whose features are computed: models, strategies, and, with the decisions gone, what the models do for
  * the next one. */
 void tf_lane_finish_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hops);
+
+/* Whether the onlooker is to be told of each event: by whoever looks on, on acquire's thread (true) and then the lane's (false), in
+ * turns. */
+TF_INLINE void tf_lane_attend_from_outside(tf_lane_t *lane, bool attends) {
+  /* relaxed: nobody else changes it in between */
+  uint32_t others = tf_load_relaxed_u32(&lane->attention) & ~TF_ATTEND_ONLOOKER;
+  /* pairs with: tf_lane_on_events */
+  tf_store_release_u32(&lane->attention, others | (attends ? TF_ATTEND_ONLOOKER : 0));
+}
+
+/* An instrument's first tick since the start: its priority, its peers, its seat. */
+void tf_lane_bind(tf_lane_t *lane, tf_lane_instrument_t *in);
 
 #endif

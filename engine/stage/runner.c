@@ -101,6 +101,13 @@ static void housekeep(tf_runner_t *r, uint32_t stages, uint64_t now_ns) {
   if (r->housekeep) r->housekeep(r->housekeep_self, stages, now_ns);
 }
 
+/* A little of what can be done while nothing comes. */
+static bool idle_lane(tf_lane_t *lane) {
+  bool any = tf_compute_idle(&lane->compute);
+  if (lane->onlooker.idle) any |= lane->onlooker.idle(lane->onlooker.self);
+  return any;
+}
+
 /* The loop of a thread: its first stage pulls, the others of the thread run inside that call. */
 static void loop(tf_runner_t *r, uint32_t stages) {
   uint64_t housekept_tsc = 0;
@@ -124,7 +131,7 @@ static void loop(tf_runner_t *r, uint32_t stages) {
     }
     if (TF_UNLIKELY(r->lane.shed.is_on) && stages & TF_STAGE_LANE && (work == 0 || !more))
       tf_shed_idle(&r->lane, !more);
-    if (work == 0 && more && stages & TF_STAGE_LANE) work = tf_compute_idle(&r->lane.compute);
+    if (work == 0 && more && stages & TF_STAGE_LANE) work = idle_lane(&r->lane);
     bool waited = stages & TF_STAGE_ACQUIRE && r->acquire.io && r->idle == TF_IDLE_SLEEP;
     if (work == 0 && more && !waited && !is_queued) rest(r->idle);
   }

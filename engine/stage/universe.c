@@ -104,3 +104,20 @@ tf_err_t tf_universe_init(tf_universe_t *u, const tf_feature_plan_t *plan, uint3
   tf_universe_clear(u);
   return TF_OK;
 }
+
+static bool is_place(const tf_universe_t *u, uint32_t id) {
+  return id < u->member_cap || id == TF_UNIVERSE_NOBODY;
+}
+
+void tf_universe_walk(tf_universe_t *u, tf_walk_t *w) {
+  if (!u->members) return;
+  tf_walk(w, u->sections, u->plan->section_cnt * u->section_bytes);
+  TF_WALK_MEMBERS(w, u, oldest, left);
+  w->is_short |= !is_place(u, u->oldest) || !is_place(u, u->newest);
+  for (uint32_t i = 0; i < u->member_cap; i++) {
+    tf_universe_member_t *m = &u->members[i];
+    TF_WALK_MEMBERS(w, m, seen_ns, is_in);
+    tf_walk(w, &m->seat.is_fit, sizeof m->seat.is_fit);
+    w->is_short |= !is_place(u, m->older) || !is_place(u, m->newer);
+  }
+}

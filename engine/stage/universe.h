@@ -11,6 +11,7 @@
 #define TF_STAGE_UNIVERSE_H
 
 #include "core/arena.h"
+#include "core/walk.h"
 #include "stage/feature_plan.h"
 #include "stage/lane.h"
 #include "tf/instrument.h"
@@ -62,5 +63,8 @@ TF_INLINE bool tf_universe_is_leaving(const tf_universe_t *u, const tf_lane_inst
 /* A tick of an instrument with a seat, before its features. gone: who left; how many. */
 uint32_t tf_universe_look(tf_universe_t *universe, const tf_lane_instrument_t *instrument,
                           uint32_t gone[TF_UNIVERSE_LEAVE_MAX]);
+
+/* Who is in, since when, and the sections; seats are taken again by tf_universe_meet. */
+void tf_universe_walk(tf_universe_t *universe, tf_walk_t *walk);
 
 #endif

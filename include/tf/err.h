@@ -67,7 +67,7 @@
   X(E_BOOT_TOPOLOGY, -1001, "the stages cannot be placed as configured")                           \
   X(E_BOOT_INPUT, -1002, "a replay input is missing or its venue unknown")                         \
   X(E_BOOT_SNAPSHOT, -1003, "a snapshot does not fit this engine, or is too old")                  \
-  X(E_BOOT_SNAPSHOT_NONE, -1004, "there is no snapshot of that name")                        \
+  X(E_BOOT_SNAPSHOT_NONE, -1004, "there is no snapshot of that name")                              \
   X(E_HTTP_LISTEN, -1101, "the HTTP listener cannot be opened")                                    \
   X(E_CONTROL_SOCKET, -1201, "the control socket cannot be made where the config says")            \
   X(E_CONTROL_DENIED, -1202, "the caller may not use the control socket")                          \

@@ -96,7 +96,7 @@ typedef struct tf_group_store {
   tf_err_t (*open)(const tf_group_store_config_t *config, void **state);
   void (*close)(void *state); /* accepts NULL */
 
-  /* What was written last, at most cap bytes of it; its revision, 0 and no bytes: nothing yet. */
+  /* The first call: it makes what is to be made. What was written last, at most cap bytes of it; its revision, 0 and no bytes: nothing yet. */
   tf_group_result_t (*read)(void *state, void *bytes, size_t cap, size_t *bytes_cnt,
                             uint64_t *revision);
   /* Takes the place of *revision and says its own, or LOST. */

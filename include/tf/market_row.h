@@ -17,7 +17,7 @@
  * A worker that has not an instrument's memory gets it from the lane, which computes the same plan: as packets in the mailbox's state
  * room, as of the tick in hand, then STANDS in the place of TICK. The room holds one instrument's: it is written again only once a
  * later row was answered. A worker answers WARMING while a feature has no value, and BEHIND a TICK of an instrument whose memory it has
- * not, or at which members of the sections are not here: then STATE and STANDS are next.
+ * not, or at which members of the sections are not here: then GONE of all, STATE and STANDS are next.
  *
  * Who writes: the lane. Cost of a tick: 8 stores of 16 bytes, and 2 for each 3 values handed over; of a state: its bytes * 4 / 3 once an instrument and worker. */
 #ifndef TF_MARKET_ROW_H
@@ -28,9 +28,9 @@
 typedef enum tf_market_row_kind {
   TF_MARKET_ROW_TRADE = 1, /* an event within a message */
   TF_MARKET_ROW_QUOTE,
-  TF_MARKET_ROW_BAR,    /* bar bar_idx of the plan has closed */
-  TF_MARKET_ROW_TICK,   /* the message is complete */
-  TF_MARKET_ROW_GONE,   /* it leaves the sections: it was silent for too long */
+  TF_MARKET_ROW_BAR,  /* bar bar_idx of the plan has closed */
+  TF_MARKET_ROW_TICK, /* the message is complete */
+  TF_MARKET_ROW_GONE, /* it leaves the sections: it was silent for too long, or its tick is not told */
   TF_MARKET_ROW_STATE,  /* its memory is in the room, under state.tag */
   TF_MARKET_ROW_STANDS, /* a tick whose features are in that memory */
 } tf_market_row_kind_t;
@@ -38,6 +38,7 @@ typedef enum tf_market_row_kind {
 #define TF_MARKET_ROW_HAS_QUOTE 0x1u
 #define TF_MARKET_ROW_HAS_SEAT  0x2u /* it is of the universe */
 #define TF_MARKET_ROW_IS_FIT    0x4u /* its values count there now */
+#define TF_MARKET_ROW_IS_ALL    0x8u /* of GONE: everybody leaves */
 
 #define TF_MARKET_ROW_BAR_FIELDS 8u /* open high low close volume notional buy_volume trade_cnt */
 

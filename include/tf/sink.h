@@ -119,6 +119,9 @@ typedef struct tf_sink {
   /* The last sequence that an earlier engine left here, after open: a live engine goes on behind the
    * highest of all its sinks. NULL: none. */
   uint64_t (*last_seq)(const void *state);
+  /* Decisions up to that sequence, which an engine that goes on from a snapshot has made again: emit's thread, in order, not
+   * offered. E_SINK_FENCED: the first line of one is not what is here. NULL: it cannot look. */
+  tf_err_t (*check_held)(void *state, const tf_decision_t *decisions, uint32_t n);
   /* NULL: in place, taken is delivered. Any thread. */
   void (*counts)(const void *state, tf_sink_counts_t *counts);
 } tf_sink_t;

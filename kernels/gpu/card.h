@@ -44,10 +44,10 @@ typedef struct tf_card_program {
   uint32_t thread_cnt;              /* of a block */
   uint32_t shared_bytes;            /* of a block, dynamic */
   uint32_t part_cnt;                /* card_part.h; 0: none are told */
-  uint32_t reserved;
-  uint64_t state_bytes;   /* an instrument's, in the card's memory; a multiple of 128 */
-  uint64_t scratch_bytes; /* for all blocks together, in the card's memory */
-  uint64_t image_bytes;   /* behind this struct, which is a part of what is copied */
+  uint32_t takes_sets;              /* blocks take a row each: tf_card_set_t */
+  uint64_t state_bytes;             /* an instrument's, in the card's memory; a multiple of 128 */
+  uint64_t scratch_bytes;           /* for all blocks together, in the card's memory */
+  uint64_t image_bytes;             /* behind this struct, which is a part of what is copied */
   uint8_t  reserved_1[TF_LINE_PAIR_BYTES - 72];
 } tf_card_program_t;
 
@@ -59,6 +59,26 @@ TF_INLINE const uint8_t *tf_card_image(const tf_card_program_t *program) {
 
 /* Where blocks answer one another within microseconds: one that takes this many polls does not come any more. */
 #define TF_CARD_POLLS_MAX (1u << 22)
+
+/* Rows of one request that blocks take side by side, a row a block: of kinds whose step needs no other block (tf_kind_takes_sets of
+ * loop_set.cuh). They are of instruments of their own. Block 0 makes it, in its shared memory; the others have copies. */
+typedef struct tf_card_set_row {
+  uint32_t instrument, flags, number, idx; /* of the mailbox's row; idx: in its request */
+  uint32_t words[2];                       /* what the kind wanted to see of it beforehand */
+  uint32_t is_behind;                      /* what it goes on from is not here: it is answered so */
+  uint32_t seat;                           /* the kind's, between open_set and its end */
+} tf_card_set_row_t;
+
+typedef struct tf_card_set {
+  uint32_t          cnt;
+  uint32_t          number; /* another one for each set of a launch */
+  uint64_t          seq;    /* the request */
+  uint32_t          reserved[4];
+  tf_card_set_row_t rows[TF_MAILBOX_BATCH_MAX];
+} tf_card_set_t;
+
+TF_STATIC_ASSERT(sizeof(tf_card_set_row_t) == 32 && sizeof(tf_card_set_t) % 16 == 0,
+                 "it is copied by whole words");
 
 /* What a kernel is started with: addresses as the device sees them. States, numbers and scratch are zeroed before each launch. */
 typedef struct tf_card_args {
@@ -105,6 +125,17 @@ TF_STATIC_ASSERT(sizeof(tf_card_control_t) == 2 * TF_LINE_PAIR_BYTES, "one pair 
  * has returned there. Neither may be written after. A kind whose window is 1 answers each row by itself; its advance returns
  * false. A wait for another block goes through tf_wait_of(place.leave, place.polls_max); where it ends without what was waited
  * for, step returns TF_CARD_STEP_STUCK, advance false, and the loop is left. */
+/* A kind that takes sets has more members, and is told otherwise: where a row comes alone, block 0 alone calls reset and step; begin is every
+ * block's, and what is all blocks' block 0 begins.
+ *
+ *   bool joins(const uint32_t words[2])   a row with these words SET_WORD, SET_WORD + 1 of it may be one of a set
+ *   void open_set(tf_card_set_t *set)     block 0's warp 0, before: may say of rows that they are behind
+ *   tf_card_step_t step_of_set(const tf_card_set_t *set, uint32_t which, const float *row, float *out)   a block's own row, and it may
+ *                                         wait for rows before it
+ *   void pass_set(const tf_card_set_t *set, uint32_t which)   instead: the row is lost
+ *   void close_set(const tf_card_set_t *set)   block 0, when all have done it
+ *
+ * A set's answers have the bits that they have where its rows come one by one. */
 typedef enum tf_card_step {
   TF_CARD_STEP_DONE,
   TF_CARD_STEP_WARMING, /* the window is not full yet: no outputs */

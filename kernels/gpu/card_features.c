@@ -183,10 +183,23 @@ static uint32_t sections_of(const tf_plan_view_t *view) {
   return any ? view->section_cnt : 0;
 }
 
+uint32_t tf_card_features_blocks(uint32_t batch_max, const tf_card_limits_t *limits) {
+  const uint32_t half = limits->sm_cnt / 2;
+  const uint32_t cnt  = batch_max < half ? batch_max : half;
+  return cnt < 1 ? 1 : cnt < TF_MAILBOX_BATCH_MAX ? cnt : TF_MAILBOX_BATCH_MAX;
+}
+
+uint64_t tf_card_features_shared_bytes(const tf_plan_view_t *view, uint32_t instrument_cnt,
+                                       uint32_t block_cnt) {
+  return tf_card_features_beside_at(view->slot_cnt, view->feature_cnt) +
+         tf_card_features_beside_bytes(sections_of(view), instrument_cnt, block_cnt);
+}
+
 static tf_err_t check_sizes(const tf_plan_view_t *view, uint32_t instrument_cnt,
-                            uint32_t thread_cnt, const tf_card_limits_t *limits) {
+                            uint32_t thread_cnt, uint32_t block_cnt,
+                            const tf_card_limits_t *limits) {
   const uint64_t shared =
-      tf_card_features_shared_bytes(view->slot_cnt, view->feature_cnt, thread_cnt) + SHARED_SPARED;
+      tf_card_features_shared_bytes(view, instrument_cnt, block_cnt) + SHARED_SPARED;
   if (instrument_cnt == 0 || instrument_cnt > TF_CARD_FEATURES_INSTRUMENTS_MAX)
     return TF_ERR(E_MODEL_SHAPE, "features of %u instruments; a card takes 1 to %u", instrument_cnt,
                   TF_CARD_FEATURES_INSTRUMENTS_MAX);
@@ -214,8 +227,17 @@ static uint32_t put(uint64_t *at, uint64_t bytes) {
   return (uint32_t)begin;
 }
 
+static uint64_t scratch_bytes_of(const tf_plan_view_t *view, uint32_t instrument_cnt,
+                                 uint32_t block_cnt) {
+  const uint32_t sections = sections_of(view);
+  const uint64_t puts     = block_cnt > 1 ? (uint64_t)sections * block_cnt : 0;
+  return tf_align_up(tf_card_features_puts_at(sections, instrument_cnt) +
+                         puts * sizeof(tf_packet_t),
+                     TF_LINE_PAIR_BYTES);
+}
+
 static tf_err_t write_program(const draft_t *d, uint32_t instrument_cnt, uint32_t thread_cnt,
-                              tf_card_program_t **program) {
+                              uint32_t block_cnt, tf_card_program_t **program) {
   const tf_plan_view_t *view = d->view;
   const uint64_t        all  = view->step_cnt * sizeof(tf_card_feature_step_t);
   uint64_t              size = sizeof(tf_card_features_t);
@@ -226,7 +248,8 @@ static tf_err_t write_program(const draft_t *d, uint32_t instrument_cnt, uint32_
                                 .feature_cnt    = view->feature_cnt,
                                 .instrument_cnt = instrument_cnt,
                                 .mem_bytes      = (uint32_t)view->mem_bytes,
-                                .field_cnt      = view->field_cnt};
+                                .field_cnt      = view->field_cnt,
+                                .block_cnt      = block_cnt};
   head.levels_at             = put(&size, d->level_cnt * sizeof(tf_card_feature_level_t));
   head.steps_at              = put(&size, all);
   head.rows_at               = put(&size, view->feature_cnt * sizeof(uint16_t));
@@ -238,20 +261,18 @@ static tf_err_t write_program(const draft_t *d, uint32_t instrument_cnt, uint32_
   if (!p)
     return TF_ERR(E_CORE_NO_MEMORY, "%llu bytes for a card's program", (unsigned long long)size);
   *p = (tf_card_program_t){
-      .kind         = TF_CARD_FEATURES,
-      .precision    = TF_PRECISION_FP32,
-      .output_cnt   = view->feature_cnt,
-      .window       = 2, /* the loop sees to it that no row is missing */
-      .block_cnt    = 1,
-      .cluster_size = 1,
-      .thread_cnt   = thread_cnt,
-      .shared_bytes =
-          (uint32_t)tf_card_features_shared_bytes(view->slot_cnt, view->feature_cnt, thread_cnt),
+      .kind          = TF_CARD_FEATURES,
+      .precision     = TF_PRECISION_FP32,
+      .output_cnt    = view->feature_cnt,
+      .window        = 2, /* the loop sees to it that no row is missing */
+      .block_cnt     = block_cnt,
+      .cluster_size  = 1,
+      .thread_cnt    = thread_cnt,
+      .shared_bytes  = (uint32_t)tf_card_features_shared_bytes(view, instrument_cnt, block_cnt),
+      .takes_sets    = block_cnt > 1,
       .state_bytes   = state_bytes_of(view),
-      .scratch_bytes = sizeof(tf_card_feature_common_t) +
-                       tf_align_up((uint64_t)sections_of(view) * instrument_cnt * sizeof(double),
-                                   TF_LINE_PAIR_BYTES),
-      .image_bytes = size};
+      .scratch_bytes = scratch_bytes_of(view, instrument_cnt, block_cnt),
+      .image_bytes   = size};
   uint8_t *image    = (uint8_t *)(p + 1);
   head.follow_cnt   = write_following(view, (void *)(image + head.follow_at));
   head.handed_cnt   = write_handed(view, (void *)(image + head.handed_at));
@@ -266,12 +287,12 @@ static tf_err_t write_program(const draft_t *d, uint32_t instrument_cnt, uint32_
 }
 
 tf_err_t tf_card_features_make(const tf_plan_view_t *view, uint32_t instrument_cnt,
-                               uint32_t thread_cnt, const tf_card_limits_t *limits,
-                               tf_card_program_t **program) {
+                               uint32_t thread_cnt, uint32_t block_cnt,
+                               const tf_card_limits_t *limits, tf_card_program_t **program) {
   *program = NULL;
   if (thread_cnt == 0) thread_cnt = THREADS;
   tf_err_t err = check_steps(view);
-  if (err == TF_OK) err = check_sizes(view, instrument_cnt, thread_cnt, limits);
+  if (err == TF_OK) err = check_sizes(view, instrument_cnt, thread_cnt, block_cnt, limits);
   if (err != TF_OK) return err;
   draft_t d = {.view        = view,
                .slot_levels = calloc(view->slot_cnt + 1, sizeof(uint32_t)),
@@ -280,7 +301,7 @@ tf_err_t tf_card_features_make(const tf_plan_view_t *view, uint32_t instrument_c
     err = TF_ERR(E_CORE_NO_MEMORY, "%u values of a feature plan", view->slot_cnt);
   if (err == TF_OK) {
     find_levels(&d);
-    err = write_program(&d, instrument_cnt, thread_cnt, program);
+    err = write_program(&d, instrument_cnt, thread_cnt, block_cnt, program);
   }
   free(d.slot_levels);
   free(d.step_levels);

@@ -16,10 +16,6 @@ static tf_err_t check(const tf_plan_view_t *view, const tf_card_program_t *net) 
     return TF_ERR(E_MODEL_UNSUPPORTED,
                   "the model runs on %u blocks; features and model on a card are of one block",
                   net->block_cnt);
-  if (!tf_is_pow2(net->thread_cnt))
-    return TF_ERR(E_MODEL_UNSUPPORTED,
-                  "the model's block has %u threads, and sums want a power of two",
-                  net->thread_cnt);
   if (net->input_cnt != view->feature_cnt)
     return TF_ERR(E_MODEL_SHAPE, "the model reads %u values; the plan has %u features",
                   net->input_cnt, view->feature_cnt);
@@ -27,10 +23,11 @@ static tf_err_t check(const tf_plan_view_t *view, const tf_card_program_t *net) 
 }
 
 /* Block, shared memory; of the card's memory what is left is seen when all sizes are known. */
-tf_card_limits_t tf_card_fused_left(const tf_plan_view_t *view, const tf_card_limits_t *limits) {
-  tf_card_limits_t left = *limits;
-  uint64_t         shared =
-      tf_card_features_shared_bytes(view->slot_cnt, view->feature_cnt, TF_CARD_FUSED_THREADS);
+tf_card_limits_t tf_card_fused_left(const tf_plan_view_t *view, uint32_t instrument_cnt,
+                                    uint32_t block_cnt, const tf_card_limits_t *limits) {
+  tf_card_limits_t left   = *limits;
+  uint64_t         shared = tf_card_features_shared_bytes(view, instrument_cnt, block_cnt);
+  if (block_cnt > 1) shared += sizeof(tf_card_set_t);
   left.sm_cnt = left.cluster_max = 1;
   if (left.thread_max > TF_CARD_FUSED_THREADS) left.thread_max = TF_CARD_FUSED_THREADS;
   left.shared_bytes_max -=
@@ -40,19 +37,21 @@ tf_card_limits_t tf_card_fused_left(const tf_plan_view_t *view, const tf_card_li
 
 static tf_card_program_t shape_of(const tf_card_program_t *features, const tf_card_program_t *net,
                                   uint64_t image_bytes) {
-  return (tf_card_program_t){.kind          = TF_CARD_FUSED,
-                             .model_hash    = net->model_hash,
-                             .precision     = net->precision,
-                             .input_cnt     = features->input_cnt,
-                             .output_cnt    = net->output_cnt,
-                             .window        = features->window,
-                             .block_cnt     = 1,
-                             .cluster_size  = 1,
-                             .thread_cnt    = net->thread_cnt,
-                             .shared_bytes  = features->shared_bytes + net->shared_bytes,
-                             .state_bytes   = features->state_bytes + net->state_bytes,
-                             .scratch_bytes = features->scratch_bytes + net->scratch_bytes,
-                             .image_bytes   = image_bytes};
+  return (tf_card_program_t){.kind         = TF_CARD_FUSED,
+                             .model_hash   = net->model_hash,
+                             .precision    = net->precision,
+                             .input_cnt    = features->input_cnt,
+                             .output_cnt   = net->output_cnt,
+                             .window       = features->window,
+                             .block_cnt    = features->block_cnt,
+                             .cluster_size = 1,
+                             .thread_cnt   = net->thread_cnt,
+                             .takes_sets   = features->takes_sets,
+                             .shared_bytes = features->shared_bytes + net->shared_bytes,
+                             .state_bytes  = features->state_bytes + net->state_bytes,
+                             .scratch_bytes =
+                                 features->scratch_bytes + features->block_cnt * net->scratch_bytes,
+                             .image_bytes = image_bytes};
 }
 
 /* The net's tensors, where they lie now. */
@@ -75,7 +74,7 @@ static tf_err_t check_shared(const tf_card_program_t *p, const tf_card_limits_t 
                 tf_loop_shared_bytes(p), limits->shared_bytes_max);
 }
 
-tf_err_t tf_card_fused_make(const tf_plan_view_t *view, uint32_t instrument_cnt,
+tf_err_t tf_card_fused_make(const tf_plan_view_t *view, uint32_t instrument_cnt, uint32_t block_cnt,
                             const tf_card_program_t *net, const tf_card_limits_t *limits,
                             tf_card_program_t **program) {
   tf_card_program_t *features = NULL;
@@ -85,7 +84,7 @@ tf_err_t tf_card_fused_make(const tf_plan_view_t *view, uint32_t instrument_cnt,
   if (err) return err;
   uint64_t states = net->state_bytes * instrument_cnt;
   left.memory_bytes -= states < left.memory_bytes ? states : left.memory_bytes;
-  err = tf_card_features_make(view, instrument_cnt, net->thread_cnt, &left, &features);
+  err = tf_card_features_make(view, instrument_cnt, net->thread_cnt, block_cnt, &left, &features);
   if (err) return err;
   const tf_card_fused_t head  = {.features_at    = sizeof head,
                                  .net_at         = (uint32_t)(sizeof head + bytes_of(features)),

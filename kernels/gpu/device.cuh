@@ -93,6 +93,9 @@ TF_DEVICE uint32_t tf_warp_shuffle_xor(uint32_t x, uint32_t mask) {
 TF_DEVICE float tf_warp_shuffle_xor(float x, uint32_t mask) {
   return __shfl_xor_sync(TF_FULL_WARP, x, (int)mask);
 }
+TF_DEVICE double tf_warp_shuffle_xor(double x, uint32_t mask) {
+  return __shfl_xor_sync(TF_FULL_WARP, x, (int)mask);
+}
 TF_DEVICE uint32_t tf_warp_ballot(bool vote) { return __ballot_sync(TF_FULL_WARP, vote); }
 
 /* c += a b: a 16 x 16, b 16 x 8, c 16 x 8, fragments as PTX has them for mma.m16n8k16 (tf_mma_* below say where what lies). */
@@ -164,6 +167,9 @@ TF_DEVICE uint32_t tf_load_acquire_card(const uint32_t *p) { /* pairs with: tf_a
   return x;
 }
 
+/* For what others wrote, or will read, behind a packet: between a thread's packet and its plain accesses. */
+TF_DEVICE void tf_fence_card() { __threadfence(); }
+
 TF_DEVICE void     tf_pause() {}
 TF_DEVICE uint64_t tf_device_clock_ns() {
   uint64_t ns;
@@ -223,6 +229,15 @@ TF_DEVICE uint32_t tf_warp_shuffle_xor(uint32_t x, uint32_t mask TF_WHERE_PARAM)
 TF_DEVICE float tf_warp_shuffle_xor(float x, uint32_t mask TF_WHERE_PARAM) {
   return tf_warp_shuffle(x, (tf_team_rank() ^ mask) % TF_WARP_SIZE, file, line);
 }
+TF_DEVICE double tf_warp_shuffle_xor(double x, uint32_t mask TF_WHERE_PARAM) {
+  uint32_t words[2];
+  memcpy(words, &x, sizeof x);
+  memcpy(
+      &x,
+      cuda_on_cpu_exchange(words, 2, TF_WHERE_("shuffle"))[(tf_team_rank() ^ mask) % TF_WARP_SIZE],
+      sizeof x);
+  return x;
+}
 TF_DEVICE uint32_t tf_warp_ballot(bool vote TF_WHERE_PARAM) {
   uint32_t                   word = vote, votes = 0;
   const cuda_on_cpu_words_t *all = cuda_on_cpu_exchange(&word, 1, TF_WHERE_("vote"));
@@ -279,6 +294,8 @@ TF_DEVICE void     tf_add_release(uint32_t *p, uint32_t x) { *p += x; }
 /* pairs with: tf_add_release, of a fiber of the same thread */
 TF_DEVICE uint32_t tf_load_acquire_card(const uint32_t *p) { return *p; }
 
+TF_DEVICE void tf_fence_card() {} /* fibers of one thread */
+
 TF_DEVICE void     tf_pause() { cuda_on_cpu_pause(); }
 TF_DEVICE uint64_t tf_device_clock_ns() {
   struct timespec now;
@@ -297,7 +314,7 @@ TF_DEVICE bool     tf_warp_all(bool vote) { return tf_warp_ballot(vote) == 0xfff
 TF_DEVICE bool     tf_warp_any(bool vote) { return tf_warp_ballot(vote) != 0; }
 
 /* By halves, the same in every lane: ((x0 + x16) + (x8 + x24)) + ... */
-TF_DEVICE float tf_warp_sum(float x) {
+template <typename T> TF_DEVICE T tf_warp_sum(T x) {
   for (uint32_t mask = TF_WARP_SIZE / 2; mask; mask /= 2) x += tf_warp_shuffle_xor(x, mask);
   return x;
 }
@@ -305,6 +322,14 @@ TF_DEVICE float tf_warp_max(float x) {
   for (uint32_t mask = TF_WARP_SIZE / 2; mask; mask /= 2) {
     float other = tf_warp_shuffle_xor(x, mask);
     if (other > x) x = other;
+  }
+  return x;
+}
+
+TF_DEVICE uint32_t tf_warp_min(uint32_t x) {
+  for (uint32_t mask = TF_WARP_SIZE / 2; mask; mask /= 2) {
+    uint32_t other = tf_warp_shuffle_xor(x, mask);
+    if (other < x) x = other;
   }
   return x;
 }

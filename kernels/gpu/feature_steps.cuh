@@ -31,8 +31,10 @@
 #ifdef __CUDACC__
 #define TF_FEATURES_APART                                                                          \
   static __device__ __noinline__ /* its registers are not those of what is around it */
+#define TF_APART_MEMBER __device__ __noinline__
 #else
 #define TF_FEATURES_APART static
+#define TF_APART_MEMBER
 #endif
 
 /* y is set where it is true; x is usable. */

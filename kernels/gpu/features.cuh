@@ -7,6 +7,7 @@
 
 #include "gpu/device.cuh"
 #include "gpu/features.h"
+#include "gpu/loop.cuh"
 /* Written in C, which they stay: states that end in an array, values made where they are used. */
 #ifndef __CUDACC__
 #pragma GCC diagnostic push
@@ -129,9 +130,11 @@ enum tf_features_took {
   TF_FEATURES_ABSENT,   /* a tick; the memory is not here */
   TF_FEATURES_LACKING,  /* a tick; some feature has no value */
   TF_FEATURES_WHOLE,    /* a tick; all have */
+  TF_FEATURES_STUCK,    /* a tick; a row before it does not come */
 };
 
-struct tf_features_kind {
+/* What a block knows of its program, at the beginning of its shared memory: so neither the loop around it nor a net behind it holds registers for it. */
+struct tf_features {
   tf_card_place_t                place;
   const tf_card_program_t       *program;
   const tf_card_features_t      *plan;
@@ -145,8 +148,11 @@ struct tf_features_kind {
   float      *values; /* the tick's features */
   tf_card_feature_common_t *common;
   uint64_t                 *sections;
+  const tf_card_set_t      *set;   /* NULL: a row alone */
+  uint32_t                  which; /* of the set */
 
-  TF_DEVICE_MEMBER void begin(const tf_card_place_t &where, const tf_card_program_t *what) {
+  /* Thread 0. */
+  TF_DEVICE_MEMBER void know(const tf_card_place_t &where, const tf_card_program_t *what) {
     const uint8_t *image = tf_card_image(what);
     place                = where;
     program              = what;
@@ -158,25 +164,27 @@ struct tf_features_kind {
     bar_steps = reinterpret_cast<const tf_card_feature_step_t *>(image + plan->bars_at);
     fields    = reinterpret_cast<const tf_card_feature_field_t *>(image + plan->fields_at);
     handed    = reinterpret_cast<const uint16_t *>(image + plan->handed_at);
-    slots     = reinterpret_cast<double *>(place.shared);
+    slots     = reinterpret_cast<double *>(place.shared + TF_CARD_FEATURE_CONTEXT_BYTES);
     parts     = slots + plan->slot_cnt;
-    event     = reinterpret_cast<tf_event_t *>(
-        place.shared + tf_card_features_market_at(plan->slot_cnt, tf_team_size()));
+    event =
+        reinterpret_cast<tf_event_t *>(place.shared + tf_card_features_market_at(plan->slot_cnt));
     market   = reinterpret_cast<tf_market_t *>(event + 1);
-    values   = reinterpret_cast<float *>(place.shared +
-                                       tf_card_features_values_at(plan->slot_cnt, tf_team_size()));
+    values   = reinterpret_cast<float *>(place.shared + tf_card_features_values_at(plan->slot_cnt));
     common   = reinterpret_cast<tf_card_feature_common_t *>(place.scratch);
     sections = reinterpret_cast<uint64_t *>(common + 1);
-    for (uint64_t i = tf_team_rank(); i < uint64_t{plan->section_cnt} * plan->instrument_cnt;
-         i += tf_team_size())
-      sections[i] = 0;
+    set      = NULL;
+    which    = 0;
+    memset(event, 0, sizeof *event);
+  }
+
+  /* What all blocks have in common: nobody is there. The others hear of rows only behind this. */
+  TF_DEVICE_MEMBER void clear() const {
+    leave_all();
     for (uint32_t i = tf_team_rank(); i < plan->instrument_cnt; i += tf_team_size())
-      head_of(i)->is_there = head_of(i)->has_seat = 0;
-    if (tf_team_rank() == 0) {
-      common->member_cnt = 0;
-      memset(event, 0, sizeof *event);
-    }
-    tf_team_barrier();
+      head_of(i)->is_there = 0;
+    const uint32_t puts = has_beside() ? plan->section_cnt * plan->block_cnt : 0;
+    for (uint32_t i = tf_team_rank(); i < puts; i += tf_team_size())
+      puts_of(0)[i].tag = 0; /* sets of a launch before this one */
   }
 
   TF_DEVICE_MEMBER tf_card_feature_head_t *head_of(uint32_t instrument) const {
@@ -192,6 +200,76 @@ struct tf_features_kind {
     if (instrument >= plan->instrument_cnt) return;
     if (tf_team_rank() == 0) head_of(instrument)->is_there = 0;
     tf_team_barrier();
+  }
+
+  /* ---- beside other rows ---- */
+
+  TF_DEVICE_MEMBER bool has_beside() const { return plan->section_cnt > 0 && plan->block_cnt > 1; }
+  TF_DEVICE_MEMBER tf_card_feature_beside_t *beside() const {
+    return reinterpret_cast<tf_card_feature_beside_t *>(
+        place.shared + tf_card_features_beside_at(plan->slot_cnt, plan->feature_cnt));
+  }
+  TF_DEVICE_MEMBER uint32_t *touched() const { return reinterpret_cast<uint32_t *>(beside() + 1); }
+  TF_DEVICE_MEMBER uint32_t  touched_words() const { return (plan->instrument_cnt + 31) / 32; }
+
+  /* (block_cnt) packets of what a set's rows put into a section. */
+  TF_DEVICE_MEMBER tf_packet_t *puts_of(uint32_t section) const {
+    return reinterpret_cast<tf_packet_t *>(
+               place.scratch + tf_card_features_puts_at(plan->section_cnt, plan->instrument_cnt)) +
+           section * plan->block_cnt;
+  }
+
+  TF_DEVICE_MEMBER static uint32_t kind_of(const uint32_t words[2]) { return words[0] & 0xffu; }
+  TF_DEVICE_MEMBER static uint32_t flags_of(const uint32_t words[2]) {
+    return words[0] >> 8 & 0xffu;
+  }
+  /* Does it put values into sections? */
+  TF_DEVICE_MEMBER static bool is_put(const tf_card_set_row_t *row) {
+    return !row->is_behind && kind_of(row->words) == TF_MARKET_ROW_TICK;
+  }
+
+  TF_DEVICE_MEMBER void publish(uint32_t section, uint64_t bits, uint32_t how) const {
+    const tf_packet_t p = {
+        {static_cast<uint32_t>(bits), static_cast<uint32_t>(bits >> 32), how},
+        set->number
+    };
+    tf_packet_store(puts_of(section) + which, &p);
+  }
+
+  /* What the rows up to one's own have put, one a thread. */
+  TF_DEVICE_MEMBER void await_puts(uint32_t section) const {
+    for (uint32_t i = tf_team_rank(); i <= which; i += tf_team_size()) {
+      if (!is_put(&set->rows[i])) continue;
+      tf_wait_t   wait = tf_wait_of(place.leave, place.polls_max);
+      tf_packet_t p;
+      tf_packet_load(puts_of(section) + i, &p);
+      while (p.tag != set->number && tf_wait_on(&wait)) tf_packet_load(puts_of(section) + i, &p);
+      if (p.tag != set->number) beside()->is_stuck = 1;
+      beside()->changed[i] =
+          p.words[2] == TF_CARD_FEATURE_KEPT
+              ? sections[uint64_t{section} * plan->instrument_cnt + set->rows[i].instrument]
+              : p.words[0] | uint64_t{p.words[1]} << 32;
+    }
+  }
+
+  /* Marks whose values are not the section's, or takes the marks away. */
+  TF_DEVICE_MEMBER void mark(bool is_on) const {
+    if (tf_team_rank() == 0)
+      for (uint32_t i = 0; i <= which; i++) {
+        const uint32_t at = set->rows[i].instrument, bit = 1u << at % 32;
+        if (is_put(&set->rows[i])) touched()[at / 32] = is_on ? touched()[at / 32] | bit : 0;
+      }
+    if (tf_team_rank() == 0) beside()->is_stuck = 0;
+    tf_team_barrier();
+  }
+
+  /* A section's value of a member, as the row at hand sees it. */
+  TF_DEVICE_MEMBER double value_of(const uint64_t *section, uint32_t member) const {
+    uint64_t bits = section[member];
+    if (set && touched()[member / 32] >> member % 32 & 1)
+      for (uint32_t i = 0; i <= which; i++)
+        if (set->rows[i].instrument == member) bits = beside()->changed[i];
+    return tf_features_of_bits(bits ^ TF_FEATURES_NAN_BITS);
   }
 
   /* ---- the state room ---- */
@@ -234,7 +312,10 @@ struct tf_features_kind {
         fetch(0, reinterpret_cast<uint32_t *>(head + 1), plan->mem_bytes / 4, row->u.state.tag);
     if (tf_team_rank() == 0) {
       head->is_there = there;
-      if (there) seat(instrument, row);
+      if (there)
+        seat(instrument, row);
+      else
+        leave(instrument);
     }
     tf_team_barrier();
   }
@@ -285,7 +366,7 @@ struct tf_features_kind {
     for (uint32_t o = 0; o < s->out_cnt; o++) of[s->out + o] = is_on ? y[o] : tf_features_none();
   }
 
-  TF_DEVICE_MEMBER void run(const tf_card_feature_step_t *s, uint8_t *kept, double *of) const {
+  TF_APART_MEMBER void run(const tf_card_feature_step_t *s, uint8_t *kept, double *of) const {
     double y;
     if (s->fn >= TF_CARD_FEATURE_SERIES_ema) return run_series(s, kept, of);
     if (is_window(s->fn))
@@ -306,15 +387,13 @@ struct tf_features_kind {
         run(bar_steps + i, reinterpret_cast<uint8_t *>(kept), kept);
   }
 
-  /* Of all threads' x, in each of them: neighbours first, by halves. */
+  /* Of all threads' x, in each of them: a warp's by halves, then warp by warp. */
   TF_DEVICE_MEMBER double sum(double x) const {
-    parts[tf_team_rank()] = x;
+    x = tf_warp_sum(x);
+    if (tf_warp_lane() == 0) parts[tf_warp_rank()] = x;
     tf_team_barrier();
-    for (uint32_t half = tf_team_size() / 2; half; half /= 2) {
-      if (tf_team_rank() < half) parts[tf_team_rank()] += parts[tf_team_rank() + half];
-      tf_team_barrier();
-    }
-    double all = parts[0];
+    double all = 0;
+    for (uint32_t i = 0; i < tf_warp_cnt(); i++) all += parts[i];
     tf_team_barrier();
     return all;
   }
@@ -324,7 +403,7 @@ struct tf_features_kind {
                                    double mean) const {
     double all = 0;
     for (uint32_t i = tf_team_rank(); i < plan->instrument_cnt; i += tf_team_size()) {
-      double other = tf_features_of_bits(section[i] ^ TF_FEATURES_NAN_BITS);
+      double other = value_of(section, i);
       if (other != other) continue;
       double d = (other - x) - mean;
       all += what == 0   ? 1
@@ -337,33 +416,59 @@ struct tf_features_kind {
     return sum(all);
   }
 
-  /* Of the members, the one that `rank` of them are less than, or equal to but of a lower number; in each thread. */
-  TF_DEVICE_MEMBER double nth(const uint64_t *section, uint32_t rank) const {
+  /* Bits in the order of the values that they are of. */
+  TF_DEVICE_MEMBER static uint64_t order_of(double x) {
+    const uint64_t bits = tf_features_bits(x);
+    return bits >> 63 ? ~bits : bits | UINT64_C(1) << 63;
+  }
+
+  /* Members whose bits in order are less than bound. */
+  TF_DEVICE_MEMBER double cnt_below(const uint64_t *section, uint64_t bound) const {
+    double cnt = 0;
+    for (uint32_t i = tf_team_rank(); i < plan->instrument_cnt; i += tf_team_size()) {
+      const double x = value_of(section, i);
+      cnt += x == x && order_of(x) < bound ? 1 : 0;
+    }
+    return sum(cnt);
+  }
+
+  /* The one member whose bits in order are from low on, and width of them. */
+  TF_DEVICE_MEMBER double only(const uint64_t *section, uint64_t low, uint64_t width) const {
     double found = 0;
     for (uint32_t i = tf_team_rank(); i < plan->instrument_cnt; i += tf_team_size()) {
-      double   x      = tf_features_of_bits(section[i] ^ TF_FEATURES_NAN_BITS);
-      uint32_t before = 0;
-      if (x != x) continue;
-      for (uint32_t k = 0; k < plan->instrument_cnt; k++) {
-        double other = tf_features_of_bits(section[k] ^ TF_FEATURES_NAN_BITS);
-        before += other < x || (other == x && k < i);
-      }
-      if (before == rank) found = x;
+      const double x = value_of(section, i);
+      if (x == x && order_of(x) - low < width) found = x;
     }
     return sum(found);
+  }
+
+  /* Of the members' values, the one that `rank` others stand before in order; in each thread. Bit by bit, from the highest: the greatest
+   * bound that no more than `rank` of them are below, until one alone is left. Each bit reads all members once. */
+  TF_DEVICE_MEMBER double nth(const uint64_t *section, uint32_t rank, double cnt) const {
+    double   below = 0, up_to = cnt; /* members below low, and below low + 2 bit */
+    uint64_t low = 0;
+    for (uint64_t bit = UINT64_C(1) << 63; bit; bit >>= 1) {
+      const double there = cnt_below(section, low | bit);
+      if (there <= rank)
+        low |= bit, below = there;
+      else
+        up_to = there;
+      if (up_to - below == 1) return only(section, low, bit);
+    }
+    return tf_features_of_bits(low >> 63 ? low & ~(UINT64_C(1) << 63) : ~low);
   }
 
   /* As cross/rank.c has it. */
   TF_DEVICE_MEMBER double quantile(const uint64_t *section, double cnt, double q) const {
     double   at   = q * (cnt - 1);
     uint32_t low  = static_cast<uint32_t>(at);
-    double   part = at - low, x = nth(section, low);
+    double   part = at - low, x = nth(section, low, cnt);
     if (part == 0) return x;
-    return x + part * (nth(section, low + 1) - x);
+    return x + part * (nth(section, low + 1, cnt) - x);
   }
 
-  TF_DEVICE_MEMBER double place_among(const tf_card_feature_step_t *s, const uint64_t *section,
-                                      double x) const {
+  TF_APART_MEMBER double place_among(const tf_card_feature_step_t *s, const uint64_t *section,
+                                     double x) const {
     double cnt = sum_over(section, 0, x, 0);
     if (cnt < s->member_min) return tf_features_none();
     if (s->fn == TF_CARD_FEATURE_CROSS_cs_count) return cnt;
@@ -378,9 +483,11 @@ struct tf_features_kind {
     return std == 0 ? 0 : -away / std;
   }
 
+  TF_DEVICE_MEMBER static uint64_t bits_of(double x) {
+    return tf_features_is_usable(x) ? tf_features_bits(x + 0.0) ^ TF_FEATURES_NAN_BITS : 0;
+  }
   TF_DEVICE_MEMBER void put(const tf_card_feature_step_t *s, uint32_t instrument, double x) const {
-    sections[uint64_t{s->section} * plan->instrument_cnt + instrument] =
-        tf_features_is_usable(x) ? tf_features_bits(x + 0.0) ^ TF_FEATURES_NAN_BITS : 0;
+    sections[uint64_t{s->section} * plan->instrument_cnt + instrument] = bits_of(x);
   }
 
   /* All threads. */
@@ -389,7 +496,13 @@ struct tf_features_kind {
     const uint64_t *section = sections + uint64_t{s->section} * plan->instrument_cnt;
     double          x       = is_fit ? slots[s->in[0]] : tf_features_none();
     bool            is_in   = tf_features_is_usable(x);
-    if (s->puts && tf_team_rank() == 0) put(s, instrument, x);
+    if (s->puts && tf_team_rank() == 0) {
+      if (set)
+        publish(s->section, bits_of(x), TF_CARD_FEATURE_PUT);
+      else
+        put(s, instrument, x);
+    }
+    if (set) await_puts(s->section);
     tf_team_barrier();
     double y = is_in ? place_among(s, section, x) : tf_features_none();
     if (tf_team_rank() == 0) slots[s->out] = tf_features_is_finite(y) ? y : tf_features_none();
@@ -426,12 +539,12 @@ struct tf_features_kind {
     tf_team_barrier();
   }
 
-  TF_DEVICE_MEMBER tf_features_took tick(uint32_t instrument, const tf_market_row_t *row,
-                                         tf_card_feature_head_t *head) const {
+  TF_APART_MEMBER tf_features_took tick(uint32_t instrument, const tf_market_row_t *row,
+                                        tf_card_feature_head_t *head) const {
     double *kept = memory_of(head);
     if (tf_team_rank() == 0) {
       show(row);
-      take_seat(head, row->flags & TF_MARKET_ROW_HAS_SEAT);
+      if (!set) take_seat(head, row->flags & TF_MARKET_ROW_HAS_SEAT); /* else open_set has */
     }
     for (uint32_t i = tf_team_rank(); i < plan->slot_cnt; i += tf_team_size()) slots[i] = kept[i];
     tf_team_barrier();
@@ -457,6 +570,16 @@ struct tf_features_kind {
       sections[uint64_t{i} * plan->instrument_cnt + instrument] = 0;
   }
 
+  /* All threads. */
+  TF_DEVICE_MEMBER void leave_all() const {
+    for (uint64_t i = tf_team_rank(); i < uint64_t{plan->section_cnt} * plan->instrument_cnt;
+         i += tf_team_size())
+      sections[i] = 0;
+    for (uint32_t i = tf_team_rank(); i < plan->instrument_cnt; i += tf_team_size())
+      head_of(i)->has_seat = 0;
+    if (tf_team_rank() == 0) common->member_cnt = 0;
+  }
+
   /* Are the members of the sections here that the lane has at this tick? Else what hangs on these would go its own way. */
   TF_DEVICE_MEMBER bool has_all(const tf_card_feature_head_t *head,
                                 const tf_market_row_t        *row) const {
@@ -465,7 +588,7 @@ struct tf_features_kind {
     return common->member_cnt - head->has_seat + has == row->member_cnt;
   }
 
-  TF_DEVICE_MEMBER tf_features_took take(uint32_t instrument, const tf_market_row_t *row) const {
+  TF_APART_MEMBER tf_features_took take(uint32_t instrument, const tf_market_row_t *row) const {
     if (instrument >= plan->instrument_cnt) return TF_FEATURES_QUIET;
     tf_card_feature_head_t *head = head_of(instrument);
     if (row->kind == TF_MARKET_ROW_STATE) {
@@ -477,9 +600,16 @@ struct tf_features_kind {
     if (!is_there && tf_team_rank() == 0) head->is_there = 0;
     switch (row->kind) {
     case TF_MARKET_ROW_TICK:
-    case TF_MARKET_ROW_STANDS: return is_there ? tick(instrument, row, head) : TF_FEATURES_ABSENT;
+    case TF_MARKET_ROW_STANDS:
+      if (is_there) return tick(instrument, row, head);
+      if (tf_team_rank() == 0) leave(instrument); /* its values are of an older tick */
+      tf_team_barrier();
+      return TF_FEATURES_ABSENT;
     case TF_MARKET_ROW_GONE:
-      if (tf_team_rank() == 0) leave(instrument);
+      if (row->flags & TF_MARKET_ROW_IS_ALL)
+        leave_all();
+      else if (tf_team_rank() == 0)
+        leave(instrument);
       break;
     case TF_MARKET_ROW_BAR:
       if (is_there && tf_team_rank() == 0) close_bar(row, memory_of(head));
@@ -492,18 +622,143 @@ struct tf_features_kind {
     return TF_FEATURES_QUIET;
   }
 
-  TF_DEVICE_MEMBER tf_card_step_t step(uint32_t instrument, const float *row, float *out) {
-    tf_features_took took = take(instrument, reinterpret_cast<const tf_market_row_t *>(row));
+  /* ---- sets: card.h ---- */
+
+  TF_DEVICE_MEMBER static bool joins(const uint32_t words[2]) {
+    return kind_of(words) == TF_MARKET_ROW_TICK || kind_of(words) == TF_MARKET_ROW_STANDS;
+  }
+
+  /* One lane: members of the sections as each row has them, in the rows' order. Behind a row that is behind nobody has the sections. */
+  TF_DEVICE_MEMBER void take_seats(tf_card_set_t *of) const {
+    uint32_t members = common->member_cnt;
+    bool     lacks   = false;
+    for (uint32_t i = 0; i < of->cnt; i++) {
+      tf_card_set_row_t *row = &of->rows[i];
+      const uint32_t     had = row->seat;
+      const uint32_t     has = flags_of(row->words) & TF_MARKET_ROW_HAS_SEAT ? 1 : 0;
+      if (is_put(row) && (lacks || members - had + has != row->words[1]))
+        row->is_behind = 1, head_of(row->instrument)->is_there = 0;
+      lacks = lacks || row->is_behind;
+      if (row->is_behind) { /* its values are of an older tick: nobody is placed among them */
+        members -= had;
+        head_of(row->instrument)->has_seat = 0;
+        continue;
+      }
+      members += has - had;
+      head_of(row->instrument)->has_seat = has;
+    }
+    common->member_cnt = members;
+  }
+
+  TF_APART_MEMBER void open_set(tf_card_set_t *of) const {
+    for (uint32_t i = tf_warp_lane(); i < of->cnt; i += TF_WARP_SIZE) {
+      const tf_card_feature_head_t *head = head_of(of->rows[i].instrument);
+      if (!head->is_there) of->rows[i].is_behind = 1;
+      of->rows[i].seat = head->has_seat;
+    }
+    tf_warp_barrier();
+    if (plan->section_cnt && tf_warp_lane() == 0) take_seats(of);
+  }
+
+  TF_DEVICE_MEMBER void be_of(const tf_card_set_t *of, uint32_t at) {
+    if (tf_team_rank() == 0) set = of, which = at;
+    tf_team_barrier();
+  }
+
+  TF_DEVICE_MEMBER tf_features_took take_of_set(const tf_card_set_t *of, uint32_t at,
+                                                const tf_market_row_t *row) {
+    be_of(of, at);
+    if (has_beside()) mark(true);
+    tf_features_took took = tick(of->rows[at].instrument, row, head_of(of->rows[at].instrument));
+    if (has_beside()) {
+      if (beside()->is_stuck) took = TF_FEATURES_STUCK;
+      tf_team_barrier();
+      mark(false);
+    }
+    be_of(NULL, 0);
+    return took;
+  }
+
+  TF_DEVICE_MEMBER void pass_set(const tf_card_set_t *of, uint32_t at) {
+    be_of(of, at);
+    if (is_put(&of->rows[at]) && has_beside())
+      for (uint32_t i = tf_team_rank(); i < plan->section_cnt; i += tf_team_size())
+        publish(i, 0, TF_CARD_FEATURE_KEPT);
+    tf_team_barrier();
+    be_of(NULL, 0);
+  }
+
+  TF_APART_MEMBER void close_set(const tf_card_set_t *of) const {
+    for (uint32_t i = tf_team_rank(); i < plan->section_cnt * of->cnt; i += tf_team_size()) {
+      const uint32_t           section = i / of->cnt, at = i % of->cnt;
+      const tf_card_set_row_t *row = &of->rows[at];
+      tf_packet_t              p;
+      if (row->is_behind) sections[uint64_t{section} * plan->instrument_cnt + row->instrument] = 0;
+      if (!is_put(row)) continue;
+      tf_packet_load(puts_of(section) + at, &p);
+      if (p.tag == of->number && p.words[2] == TF_CARD_FEATURE_PUT)
+        sections[uint64_t{section} * plan->instrument_cnt + row->instrument] =
+            p.words[0] | uint64_t{p.words[1]} << 32;
+    }
+    tf_team_barrier();
+  }
+};
+
+TF_STATIC_ASSERT(sizeof(tf_features) <= TF_CARD_FEATURE_CONTEXT_BYTES, "slots begin behind it");
+
+TF_DEVICE tf_features *tf_features_begin(const tf_card_place_t   &place,
+                                         const tf_card_program_t *program) {
+  tf_features *f = reinterpret_cast<tf_features *>(place.shared);
+  if (tf_team_rank() == 0) f->know(place, program);
+  tf_team_barrier();
+  if (f->has_beside())
+    for (uint32_t i = tf_team_rank(); i < f->touched_words(); i += tf_team_size())
+      f->touched()[i] = 0;
+  if (tf_grid_rank() == 0) f->clear();
+  tf_team_barrier();
+  return f;
+}
+
+/* As card.h asks for it: features alone. */
+struct tf_features_kind {
+  tf_features *features;
+
+  TF_DEVICE_MEMBER void begin(const tf_card_place_t &place, const tf_card_program_t *program) {
+    features = tf_features_begin(place, program);
+  }
+  TF_DEVICE_MEMBER void reset(uint32_t instrument) { features->reset(instrument); }
+
+  TF_DEVICE_MEMBER tf_card_step_t answer(tf_features_took took, float *out) const {
+    if (took == TF_FEATURES_STUCK) return TF_CARD_STEP_STUCK;
     if (took == TF_FEATURES_ABSENT) return TF_CARD_STEP_BEHIND;
     if (took != TF_FEATURES_WHOLE && took != TF_FEATURES_LACKING) return TF_CARD_STEP_WARMING;
-    for (uint32_t i = tf_team_rank(); i < plan->feature_cnt; i += tf_team_size())
-      out[i] = values[i];
+    for (uint32_t i = tf_team_rank(); i < features->plan->feature_cnt; i += tf_team_size())
+      out[i] = features->values[i];
     tf_team_barrier();
     return TF_CARD_STEP_DONE;
   }
 
+  TF_DEVICE_MEMBER tf_card_step_t step(uint32_t instrument, const float *row, float *out) {
+    return answer(features->take(instrument, reinterpret_cast<const tf_market_row_t *>(row)), out);
+  }
   TF_DEVICE_MEMBER bool advance(uint32_t) { return false; }
+
+  static constexpr uint32_t SET_WORD = TF_CARD_FEATURE_SET_WORD;
+
+  TF_DEVICE_MEMBER static bool joins(const uint32_t words[2]) { return tf_features::joins(words); }
+  TF_DEVICE_MEMBER void        open_set(tf_card_set_t *set) const { features->open_set(set); }
+  TF_DEVICE_MEMBER tf_card_step_t step_of_set(const tf_card_set_t *set, uint32_t which,
+                                              const float *row, float *out) {
+    return answer(features->take_of_set(set, which, reinterpret_cast<const tf_market_row_t *>(row)),
+                  out);
+  }
+  TF_DEVICE_MEMBER void pass_set(const tf_card_set_t *set, uint32_t which) {
+    features->pass_set(set, which);
+  }
+  TF_DEVICE_MEMBER void close_set(const tf_card_set_t *set) const { features->close_set(set); }
 };
+
+template <> struct tf_kind_takes_sets<tf_features_kind> { static constexpr bool value = true; };
 
 TF_STATIC_ASSERT(sizeof(tf_event_t) + sizeof(tf_market_t) <= TF_CARD_FEATURE_MARKET_BYTES,
                  "they fit between slots and values");

@@ -3,7 +3,8 @@
  * beginning. Shared memory, states and scratch are the features' first, then the net's. fused.cuh runs it.
  *
  * A tick whose features all have a value goes through the net in the same step, by the same threads, out of shared memory; one
- * that lacks some makes the net's window begin anew, as on a lane. One block: a net that wants several is asked by rows. */
+ * that lacks some makes the net's window begin anew, as on a lane. Features and net of a row are one block's: a net that wants several is asked by
+ * rows. Several blocks have a row of a request each (loop_set.cuh); each has scratch of its own for the net. */
 #ifndef TF_GPU_FUSED_H
 #define TF_GPU_FUSED_H
 

@@ -5,6 +5,8 @@
  *                     card's memory, as tagged packets, so that flag and data come together
  *   block 0           one store of 16 bytes as the answer (more where there are more than two outputs)
  *
+ * Kinds that take sets (loop_set.cuh) have a row in each block where a request has several.
+ *
  * What is next: a row that has come, before a piece of deferred work, before waiting. So a row waits for one piece at the most.
  * A swap of slots and the end are looked for with each read. What is answered, and how, is as tools/gpu_stub has it.
  *
@@ -159,11 +161,25 @@ TF_DEVICE void tf_loop_next_row_(tf_loop_t *l) {
   tf_loop_look_anew_(l);
 }
 
+TF_DEVICE bool tf_loop_is_sound_(const tf_loop_t *l, uint32_t instrument, uint32_t flags,
+                                 uint32_t number) {
+  return instrument < l->args->view.instrument_cnt && !(flags & ~TF_LOOP_FLAGS) && number != 0;
+}
+
+/* One lane's: a row of a window goes on from the one before it. */
+TF_DEVICE bool tf_loop_goes_on_(uint32_t *seen, uint32_t flags, uint32_t number) {
+  bool     is_first = flags & TF_MAILBOX_RESET;
+  uint32_t had      = is_first ? number - 1 : *seen;
+  bool     goes_on  = had == 0 ? is_first : number == had + 1;
+  *seen             = goes_on ? number : 0;
+  return goes_on;
+}
+
 /* The row at hand is one that a kind may see: else it is answered here. */
 TF_DEVICE bool tf_loop_admit_(tf_loop_t *l, uint32_t instrument, uint32_t flags, uint32_t number) {
   uint64_t seq = l->next_seq;
   uint32_t idx = l->idx;
-  if (instrument >= l->args->view.instrument_cnt || (flags & ~TF_LOOP_FLAGS) || number == 0) {
+  if (!tf_loop_is_sound_(l, instrument, flags, number)) {
     if (tf_warp_lane() == 0) {
       tf_loop_shared_()->refused++;
       tf_loop_answer_head_(l, seq, idx, TF_MAILBOX_REFUSED, 0, nullptr);
@@ -171,33 +187,37 @@ TF_DEVICE bool tf_loop_admit_(tf_loop_t *l, uint32_t instrument, uint32_t flags,
     return false;
   }
   if (l->args->view.window <= 1) return true;
-  uint32_t *seen      = &l->args->numbers[instrument];
-  bool      is_first  = flags & TF_MAILBOX_RESET;
-  uint32_t  had       = is_first ? number - 1 : tf_warp_shuffle(tf_warp_lane() == 0 ? *seen : 0, 0);
-  bool      is_behind = had == 0 ? !is_first : number != had + 1;
-  if (tf_warp_lane() == 0) *seen = is_behind ? 0 : number;
-  if (!is_behind) return true;
+  if (!tf_warp_any(tf_warp_lane() == 0 &&
+                   !tf_loop_goes_on_(&l->args->numbers[instrument], flags, number)))
+    return true;
   if (tf_warp_lane() == 0) tf_loop_shared_()->behind++;
   if (!(flags & TF_MAILBOX_QUIET) && tf_warp_lane() == 0)
     tf_loop_answer_head_(l, seq, idx, TF_MAILBOX_BEHIND, 0, nullptr);
   return false;
 }
 
+/* One lane's: what the answer of the row at hand wants to know. */
+TF_DEVICE void tf_loop_note_(uint64_t seq, uint32_t idx, uint32_t flags) {
+  tf_loop_shared_t *s = tf_loop_shared_();
+  s->flags            = flags;
+  s->taken_ns         = tf_device_clock_ns();
+  s->seq_taken        = seq;
+  s->idx_taken        = idx;
+}
+
+/* Of the request, as row f says. */
+TF_DEVICE uint32_t tf_loop_row_cnt_(const tf_loop_t *l, const tf_loop_flight_t *f) {
+  uint32_t cnt = tf_warp_shuffle(f->packet.words[1], 0) & 0xffu;
+  return cnt >= 1 && cnt <= l->args->view.batch_max ? cnt : 1;
+}
+
 /* A row is whole in shared memory: its command, or false where it asks for none. */
 TF_DEVICE bool tf_loop_take_(tf_loop_t *l, const tf_loop_flight_t *f) {
   uint32_t instrument = tf_warp_shuffle(f->packet.words[0], 0);
-  uint32_t counts     = tf_warp_shuffle(f->packet.words[1], 0);
+  uint32_t flags      = tf_warp_shuffle(f->packet.words[1], 0) & ~0xffu;
   uint32_t number     = tf_warp_shuffle(f->packet.words[2], 0);
-  uint32_t cnt        = counts & 0xffu;
-  l->row_cnt          = cnt >= 1 && cnt <= l->args->view.batch_max ? cnt : 1;
-  uint32_t flags      = counts & ~0xffu;
-  if (tf_warp_lane() == 0) {
-    tf_loop_shared_t *s = tf_loop_shared_();
-    s->flags            = flags;
-    s->taken_ns         = tf_device_clock_ns();
-    s->seq_taken        = l->next_seq;
-    s->idx_taken        = l->idx;
-  }
+  l->row_cnt          = tf_loop_row_cnt_(l, f);
+  if (tf_warp_lane() == 0) tf_loop_note_(l->next_seq, l->idx, flags);
   bool is_good = tf_loop_admit_(l, instrument, flags, number);
   tf_loop_next_row_(l);
   if (is_good) tf_loop_command_(TF_LOOP_STEP, instrument, flags & TF_MAILBOX_RESET);
@@ -209,33 +229,15 @@ TF_DEVICE bool tf_loop_is_lapped_(tf_loop_t *l, const tf_loop_flight_t *f) {
   uint32_t ahead = tf_warp_shuffle(f->packet.tag, 0) - static_cast<uint32_t>(l->next_seq);
   if (ahead - 1 >= UINT32_MAX / 2 || (ahead & l->args->view.slot_mask)) return false;
   if (tf_warp_lane() == 0) tf_loop_shared_()->overtaken += ahead;
+  /* of the market, anybody's row may be lost, and others read what it did: each is BEHIND */
+  if (l->args->view.state)
+    for (uint32_t i = tf_warp_lane(); i < l->args->view.instrument_cnt; i += TF_WARP_SIZE)
+      l->args->numbers[i] = 0;
+  tf_warp_barrier();
   l->next_seq += ahead;
   l->idx = 0;
   tf_loop_look_anew_(l);
   return true;
-}
-
-/* What block 0 does next, in shared memory. */
-TF_DEVICE void tf_loop_decide_(tf_loop_t *l) {
-  for (;;) {
-    tf_loop_flight_t f     = l->first;
-    uint32_t         abort = tf_warp_shuffle(static_cast<uint32_t>(f.wishes), 0);
-    uint32_t         slot  = tf_warp_shuffle(static_cast<uint32_t>(f.wishes >> 32), 0) & 1;
-    tf_loop_beat_(l);
-    if (abort || l->is_stuck)
-      return tf_loop_command_(TF_LOOP_LEAVE, l->is_stuck ? TF_CARD_STUCK : TF_CARD_ENDED, 0);
-    if (slot != l->slot && l->idx == 0) return tf_loop_command_(TF_LOOP_SWAP, slot, 0);
-    if (tf_loop_row_is_there_(l, &f)) {
-      if (tf_loop_take_(l, &f)) return;
-      continue;
-    }
-    if (tf_loop_is_lapped_(l, &f)) continue;
-    l->first                  = l->second;
-    l->second                 = tf_loop_send_(l);
-    const tf_loop_shared_t *s = tf_loop_shared_();
-    if (s->pending_cnt) return tf_loop_command_(TF_LOOP_ADVANCE, s->pending[s->pending_first], 0);
-    tf_pause();
-  }
 }
 
 /* Deferred work, first come, first done. One thread's. */
@@ -250,7 +252,7 @@ TF_DEVICE void tf_loop_remember_(tf_loop_shared_t *s, uint32_t instrument) {
   s->pending[(s->pending_first + s->pending_cnt++) % TF_LOOP_PENDING_MAX] = instrument;
 }
 
-/* After a step, of block 0's warp 0. */
+/* After a step, of warp 0 of the block that answers. */
 TF_DEVICE void tf_loop_answer_(tf_loop_t *l, tf_card_step_t made) {
   tf_loop_shared_t *s = tf_loop_shared_();
   if (made == TF_CARD_STEP_BEHIND && tf_warp_lane() == 0) {
@@ -275,6 +277,48 @@ TF_DEVICE void tf_loop_answer_(tf_loop_t *l, tf_card_step_t made) {
                        : made == TF_CARD_STEP_BEHIND ? TF_MAILBOX_BEHIND
                                                      : TF_MAILBOX_WARMING,
                        static_cast<uint32_t>(tf_device_clock_ns() - s->taken_ns), out);
+}
+
+/* ---- what is next ---- */
+
+#include "gpu/loop_set.cuh"
+
+/* The row at hand is there: its command, or that of its set; false where it asks for none, or what it is one of is not whole. */
+template <typename Kind>
+TF_DEVICE bool tf_loop_take_any_(tf_loop_t *l, Kind &kind, const tf_loop_flight_t *f,
+                                 bool *is_coming) {
+  *is_coming = false;
+  if constexpr (tf_kind_takes_sets<Kind>::value) {
+    const tf_set_look_t look = tf_grid_size() > 1 ? tf_set_look_(l, kind, f) : TF_SET_NONE;
+    *is_coming               = look == TF_SET_COMING;
+    if (look != TF_SET_NONE) return look == TF_SET_OPEN;
+  }
+  return tf_loop_take_(l, f);
+}
+
+/* What block 0 does next, in shared memory. */
+template <typename Kind> TF_DEVICE void tf_loop_decide_(tf_loop_t *l, Kind &kind) {
+  for (;;) {
+    tf_loop_flight_t f     = l->first;
+    uint32_t         abort = tf_warp_shuffle(static_cast<uint32_t>(f.wishes), 0);
+    uint32_t         slot  = tf_warp_shuffle(static_cast<uint32_t>(f.wishes >> 32), 0) & 1;
+    tf_loop_beat_(l);
+    if (abort || l->is_stuck)
+      return tf_loop_command_(TF_LOOP_LEAVE, l->is_stuck ? TF_CARD_STUCK : TF_CARD_ENDED, 0);
+    if (slot != l->slot && l->idx == 0) return tf_loop_command_(TF_LOOP_SWAP, slot, 0);
+    if (tf_loop_row_is_there_(l, &f)) {
+      bool is_coming;
+      if (tf_loop_take_any_(l, kind, &f, &is_coming)) return;
+      if (!is_coming) continue;
+    } else if (tf_loop_is_lapped_(l, &f)) {
+      continue;
+    }
+    l->first                  = l->second;
+    l->second                 = tf_loop_send_(l);
+    const tf_loop_shared_t *s = tf_loop_shared_();
+    if (s->pending_cnt) return tf_loop_command_(TF_LOOP_ADVANCE, s->pending[s->pending_first], 0);
+    tf_pause();
+  }
 }
 
 /* ---- between blocks ---- */
@@ -384,6 +428,25 @@ TF_DEVICE void tf_loop_end_(tf_loop_t *l, uint32_t why) {
     tf_cluster_barrier(); /* nobody writes into the shared memory of a block that is gone */
 }
 
+/* The command at hand is block 0's alone: the others are not told. */
+template <typename Kind> TF_DEVICE bool tf_loop_is_alone_() {
+  const uint32_t op = tf_loop_shared_()->op;
+  return tf_kind_takes_sets<Kind>::value && (op == TF_LOOP_STEP || op == TF_LOOP_ADVANCE);
+}
+
+template <typename Kind>
+TF_DEVICE void tf_loop_take_part_(tf_loop_t *l, Kind &kind, uint32_t row_cnt) {
+  if constexpr (tf_kind_takes_sets<Kind>::value) {
+    if (tf_grid_rank() > 0) return tf_set_take_(l, kind, row_cnt);
+    (void)tf_set_lead_(l, kind);
+    if (tf_team_rank() == 0 && l->args->view.window > 1)
+      tf_loop_remember_(tf_loop_shared_(), tf_set_own_(l)->rows[0].instrument);
+  } else {
+    (void)kind;
+    (void)row_cnt;
+  }
+}
+
 /* All threads of all blocks. kind: the thread's own; its members are zeros when begin is called first. */
 template <typename Kind> TF_DEVICE void tf_card_loop(const tf_card_args_t *args, Kind &kind) {
   tf_loop_t       l = {};
@@ -396,16 +459,17 @@ template <typename Kind> TF_DEVICE void tf_card_loop(const tf_card_args_t *args,
     if (tf_warp_lane() == 0) tf_store_system(&args->control->slot_used, l.slot);
     tf_loop_look_anew_(&l);
   }
-  for (;; l.command++) {
+  for (;;) {
     if (is_warp_0 && is_first) {
-      tf_loop_decide_(&l);
-      if (tf_grid_size() > 1) tf_loop_tell_(&l);
+      tf_loop_decide_(&l, kind);
+      if (tf_grid_size() > 1 && !tf_loop_is_alone_<Kind>()) tf_loop_tell_(&l);
     } else if (is_warp_0) {
       tf_loop_listen_(&l);
     }
     tf_team_barrier();
     tf_loop_shared_t *shared = tf_loop_shared_();
     const uint32_t    op = shared->op, word_1 = shared->word_1, word_2 = shared->word_2;
+    const bool        is_alone = tf_loop_is_alone_<Kind>();
     if (op == TF_LOOP_LEAVE) return tf_loop_end_(&l, word_1);
     if (op == TF_LOOP_STEP) {
       if (word_2) kind.reset(word_1);
@@ -415,6 +479,8 @@ template <typename Kind> TF_DEVICE void tf_card_loop(const tf_card_args_t *args,
         tf_loop_answer_(&l, made);
         if (args->view.window > 1 && tf_warp_lane() == 0) tf_loop_remember_(shared, word_1);
       }
+    } else if (op == TF_LOOP_SET) {
+      tf_loop_take_part_(&l, kind, word_1);
     } else if (op == TF_LOOP_ADVANCE) {
       if (!kind.advance(word_1) && tf_team_rank() == 0) tf_loop_forget_(shared);
     } else {
@@ -428,6 +494,7 @@ template <typename Kind> TF_DEVICE void tf_card_loop(const tf_card_args_t *args,
     }
     tf_team_barrier(); /* command, row and out are free again */
     if (!is_first && tf_team_rank() == 0) tf_add_release(&tf_loop_scratch_(&l)->done, 1);
+    if (!is_alone) l.command++;
   }
 }
 

@@ -15,6 +15,7 @@ typedef enum tf_loop_op {
   TF_LOOP_ADVANCE = 2, /* a piece of instrument's deferred work */
   TF_LOOP_SWAP    = 3, /* to slot word 1 */
   TF_LOOP_LEAVE   = 4,
+  TF_LOOP_SET     = 5, /* word 1 rows, of blocks 0 and on, as the set in the card's memory says */
 } tf_loop_op_t;
 
 /* In the block's shared memory, before the kind's: what only warp 0 uses, so that it holds no registers while a kind works. */
@@ -39,6 +40,12 @@ typedef struct TF_ALIGNED(128) tf_loop_scratch {
   uint8_t  reserved_1[TF_LINE_PAIR_BYTES - 4];
 } tf_loop_scratch_t;
 
+/* Behind it and the boards, of programs that take sets. Rows by number of their block. */
+typedef struct TF_ALIGNED(128) tf_loop_sets {
+  tf_card_set_t set;                        /* by block 0 */
+  uint32_t      made[TF_MAILBOX_BATCH_MAX]; /* tf_card_step_t, by each one's block */
+} tf_loop_sets_t;
+
 TF_INLINE uint32_t tf_loop_floats_bytes(uint32_t cnt) {
   return (uint32_t)tf_align_up((uint64_t)cnt * sizeof(float), 16);
 }
@@ -55,12 +62,19 @@ TF_INLINE uint32_t tf_loop_own_shared_bytes(const tf_card_program_t *p) {
   uint32_t bytes = (uint32_t)sizeof(tf_loop_shared_t) + tf_loop_floats_bytes(p->input_cnt) +
                    tf_loop_floats_bytes(p->output_cnt);
   if (tf_loop_has_shared_boards(p)) bytes += TF_LOOP_BOARDS * tf_loop_board_bytes(p->input_cnt);
+  if (p->takes_sets) bytes += (uint32_t)sizeof(tf_card_set_t);
   return (uint32_t)tf_align_up(bytes, TF_LINE_PAIR_BYTES);
 }
 TF_INLINE uint64_t tf_loop_own_scratch_bytes(const tf_card_program_t *p) {
   uint64_t boards = p->block_cnt > 1 && !tf_loop_has_shared_boards(p) ? TF_LOOP_BOARDS : 0;
   return tf_align_up(sizeof(tf_loop_scratch_t) + boards * tf_loop_board_bytes(p->input_cnt),
-                     TF_LINE_PAIR_BYTES);
+                     TF_LINE_PAIR_BYTES) +
+         (p->takes_sets ? sizeof(tf_loop_sets_t) : 0);
+}
+/* Of the loop's scratch. */
+TF_INLINE tf_loop_sets_t *tf_loop_sets_of(const tf_card_program_t *p, uint8_t *scratch) {
+  return (tf_loop_sets_t *)(void *)(scratch + tf_loop_own_scratch_bytes(p) -
+                                    sizeof(tf_loop_sets_t));
 }
 
 TF_INLINE uint32_t tf_loop_shared_bytes(const tf_card_program_t *p) {

@@ -138,6 +138,33 @@ class LyingNats(LyingServer):
             pass
 
 
+def source_scenes():
+    """To an intake that has asked about stream D, made a consumer, and pulls."""
+    asks, makes, pulls = memoryview(b"STREAM.INFO.D"), memoryview(b"CONSUMER.CREATE.D"), memoryview(b"MSG.NEXT.D.C")
+    info = b'{"config":{"retention":"limits"},"created":"x","state":{"first_seq":1,"last_seq":9}}'
+    made = b'{"name":"C","delivered":{"consumer_seq":0,"stream_seq":0},"num_pending":9,"num_waiting":0}'
+    infos = [b"", b"{}", b'{"config":{},"state":{"first_seq":-1,"last_seq":9}}', b'{"error":{"code":404,"err_code":10059}}',
+             b'{"error":5}', b"[" * 50_000, b'{"config":{},"state":{"first_seq":1,"last_seq":18446744073709551615}} x']
+    makings = [b"", b"{}", made.replace(b'"C"', b'"a.b"'), made.replace(b'"C"', b'">"'), made.replace(b'"C"', b'""'),
+               made.replace(b'"C"', b'"' + b"c" * 64 + b'"'), made.replace(b'"C"', b'"a b"'), made.replace(b"9", b"-9"),
+               made.replace(b'"delivered":{', b'"delivered":{"x":'), b'{"error":{"code":400,"err_code":10093,"description":"no\r\nyes"}}']
+
+    def delivery(place, body=b"lie", subject=b"D.x"):
+        return b"MSG %s 1 %s %d\r\n%s\r\n" % (subject, place, len(body), body)
+
+    good = b"$JS.ACK.D.C.1.%d.%d.1700000000000000000.%d"
+    deliveries = [delivery(b"", b"lie"), delivery(b"reply"), delivery(b"$JS.ACK"), delivery(b"$JS.ACK.D.C.1.1.1.1"), delivery(good % (0, 1, 0)),
+                  delivery(good % (1, 0, 0)), delivery(good % (1, 2, 0)), delivery(b"$JS.ACK.D.C.1.x.1.1.1"), delivery(b"$JS.ACK.D.C.1.-1.1.1.1"),
+                  delivery(good % (2**64, 1, 0)), delivery(good % (2**64 - 1, 1, 0)), delivery(good % (1, 1, 2**64)),
+                  delivery(good % (5, 1, 3), b"truth") + delivery(good % (5, 2, 3)), delivery(good % (5, 1, 3), b"truth") + delivery(good % (4, 2, 3)),
+                  delivery(good % (5, 1, 3), b"truth") + delivery(good % (6, 4, 3)), delivery(b"." * 200),
+                  b"MSG D.x 1 %s 67108865\r\n" % (good % (1, 1, 1)), b"HMSG D.x 1 %s 12 12\r\nNATS/1.0\r\n\r\n\r\n" % (good % (1, 2, 0)),
+                  b"HMSG D.x 1 %s 30 33\r\nnothing that begins a header..lie\r\n" % (good % (1, 1, 1)),
+                  b"HMSG in.pull 1 35 35\r\nNATS/1.0 409 Consumer Deleted\r\n\r\n..\r\n"]
+    return ([[INFO, Pong(), asks, Answer(i)] for i in infos] + [[INFO, Pong(), asks, Answer(info), makes, Answer(m)] for m in makings]
+            + [[INFO, Pong(), asks, Answer(info), makes, Answer(made), pulls, d] for d in deliveries])
+
+
 def scenes_of(type_):
     return nats_scenes() if type_ == "nats" else redis_scenes()
 

@@ -9,8 +9,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_cnt);
 
 static tf_err_t guard_all(tf_nats_guard_t *guard, const char *bytes, size_t cnt, size_t cut) {
-  guard->skip     = 0;
-  guard->line_cnt = 0;
+  guard->skip              = 0;
+  guard->line_cnt          = 0;
+  guard->payload_bytes_max = TF_NATS_GUARD_PAYLOAD_BYTES;
   for (size_t at = 0; at < cnt; at += cut) {
     tf_err_t err = tf_nats_guard_check(guard, bytes + at, cnt - at < cut ? cnt - at : cut);
     if (err) return err;
@@ -25,21 +26,37 @@ static void guard(const char *bytes, size_t cnt, size_t cut) {
   if (!err) TF_ASSERT(whole.skip == in_pieces.skip && whole.line_cnt == in_pieces.line_cnt);
 }
 
+static void answer(tf_nats_ask_t ask, const char *body, size_t cnt) {
+  tf_nats_reply_t reply;
+  uint64_t        seq;
+  (void)tf_nats_reply_read(ask, body, cnt, &reply);
+  TF_ASSERT(memchr(reply.text, 0, sizeof reply.text));
+  TF_ASSERT(memchr(reply.message_id, 0, sizeof reply.message_id));
+  TF_ASSERT(memchr(reply.created, 0, sizeof reply.created));
+  TF_ASSERT(memchr(reply.consumer, 0, sizeof reply.consumer));
+  TF_ASSERT(!strpbrk(reply.consumer, ".*> \r\n"));
+  (void)tf_nats_reply_seq(reply.message_id, "D", &seq);
+}
+
+/* body is NUL-terminated by its pad. */
+static void delivery(const char *body) {
+  tf_nats_delivery_t d;
+  if (!tf_nats_delivery_read(body, &d)) return;
+  TF_ASSERT(d.stream_seq > 0 && d.stream_seq < UINT64_MAX);
+  TF_ASSERT(d.consumer_seq > 0 && d.consumer_seq < UINT64_MAX && d.pending < UINT64_MAX);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_cnt) {
   if (bytes_cnt < 2) return 0;
   size_t cnt  = bytes_cnt - 2;
   char  *body = calloc(1, cnt + TF_BYTES_PAD);
   TF_ASSERT(body);
   memcpy(body, bytes + 2, cnt);
-  if (bytes[0] % 5 == 4) {
-    guard(body, cnt, 1 + bytes[1] % 16);
-  } else {
-    tf_nats_reply_t reply;
-    uint64_t        seq;
-    (void)tf_nats_reply_read((tf_nats_ask_t)(bytes[0] % 5), body, cnt, &reply);
-    TF_ASSERT(memchr(reply.text, 0, sizeof reply.text));
-    TF_ASSERT(memchr(reply.message_id, 0, sizeof reply.message_id));
-    (void)tf_nats_reply_seq(reply.message_id, "D", &seq);
+  switch (bytes[0] % 7) {
+  case 4: guard(body, cnt, 1 + bytes[1] % 16); break;
+  case 5: answer(TF_NATS_CONSUMER, body, cnt); break;
+  case 6: delivery(body); break;
+  default: answer((tf_nats_ask_t)(bytes[0] % 7), body, cnt); break;
   }
   free(body);
   return 0;

@@ -15,10 +15,11 @@
 
 typedef struct replay_args {
   const char *config_path;
-  const char *inputs[TF_CLI_VALUES_MAX], *sets[TF_CLI_VALUES_MAX], *venue[TF_CLI_VALUES_MAX],
-      *speed[TF_CLI_VALUES_MAX], *decisions[TF_CLI_VALUES_MAX], *from[TF_CLI_VALUES_MAX],
-      *to[TF_CLI_VALUES_MAX];
-  uint32_t input_cnt, set_cnt, venue_cnt, speed_cnt, decisions_cnt, from_cnt, to_cnt, json;
+  const char *inputs[TF_CLI_VALUES_MAX], *sets[TF_CLI_VALUES_MAX + 2], *snapshot[TF_CLI_VALUES_MAX],
+      *venue[TF_CLI_VALUES_MAX], *speed[TF_CLI_VALUES_MAX], *decisions[TF_CLI_VALUES_MAX],
+      *from[TF_CLI_VALUES_MAX], *to[TF_CLI_VALUES_MAX];
+  uint32_t input_cnt, set_cnt, venue_cnt, speed_cnt, decisions_cnt, from_cnt, to_cnt, snapshot_cnt,
+      json;
 } replay_args_t;
 
 static tf_engine_t engine; /* one a process; signal handlers stop it */
@@ -80,7 +81,7 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
       tf_inputs_resolve(&inputs, &engine.instruments, config, venue, args->inputs, args->input_cnt);
   options.instruments_min = inputs.instruments_min;
   if (!err) err = tf_inputs_take_outcomes(&inputs, replay_config.from_ns, &options);
-  tickfuse_warm_versions(config, &options);
+  replay_config.unpaced_events = tickfuse_warm_versions(config, &options);
   if (!err) err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
   if (!err) err = tf_inputs_open_texts(&inputs, &engine);
   if (err) return tf_cli_fail(err);
@@ -91,7 +92,9 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   if (!memory) return tf_cli_fail(TF_ERR(E_CORE_NO_MEMORY, "replay: %zu bytes", bytes));
   err = tf_replay_init(&replay, &replay_config, memory);
   if (!err) err = tf_engine_add_source(&engine, &replay.source, "replay");
+  if (!err) err = tickfuse_warm_continue(&engine, true);
   if (!err) err = tickfuse_warm_begin(&engine, false);
+  if (!err) err = tickfuse_warm_watch(&engine);
   if (!err) {
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
@@ -123,25 +126,28 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
 int tf_cmd_replay(int argc, char **argv) {
   static replay_args_t  args;
   const tf_cli_option_t options[] = {
-      {"--input",     "[VENUE:]FILE",
+      {"--input",         "[VENUE:]FILE",
        "a capture (file or directory), a tape, or a recording, plain, .gz or .zst; several are "
        "merged by "
-       "time",                                                                             args.inputs,    &args.input_cnt},
-      {"--venue",     "V",            "the venue of inputs that name none",                args.venue,     &args.venue_cnt},
-      {"--speed",     "max|1x|Nx",
-       "pace: as quickly as it goes (default), as recorded, or N times that",              args.speed,
-       &args.speed_cnt                                                                                                    },
-      {"--decisions", "OUT",          "also write the decisions to a journal",             args.decisions,
-       &args.decisions_cnt                                                                                                },
-      {"--from",      "NS",           "only messages received at or after, ns since 1970", args.from,
-       &args.from_cnt                                                                                                     },
-      {"--to",        "NS",           "only messages received before",                     args.to,        &args.to_cnt   },
-      {"--set",       "KEY=VALUE",    "override a config key, as in engine.idle=spin",     args.sets,
-       &args.set_cnt                                                                                                      },
-      {"--json",      NULL,           "print one JSON object",                             NULL,           &args.json     },
+       "time",                                                                                  args.inputs,    &args.input_cnt   },
+      {"--venue",         "V",            "the venue of inputs that name none",                 args.venue,     &args.venue_cnt   },
+      {"--speed",         "max|1x|Nx",
+       "pace: as quickly as it goes (default), as recorded, or N times that",                   args.speed,
+       &args.speed_cnt                                                                                                            },
+      {"--decisions",     "OUT",          "also write the decisions to a journal",              args.decisions,
+       &args.decisions_cnt                                                                                                        },
+      {"--from",          "NS",           "only messages received at or after, ns since 1970",  args.from,
+       &args.from_cnt                                                                                                             },
+      {"--to",            "NS",           "only messages received before",                      args.to,        &args.to_cnt      },
+      {"--from-snapshot", "FILE",
+       "go on exactly where this snapshot is, as engine.snapshot with snapshot_restore: exact", args.snapshot,  &args.snapshot_cnt},
+      {"--set",           "KEY=VALUE",    "override a config key, as in engine.idle=spin",      args.sets,
+       &args.set_cnt                                                                                                              },
+      {"--json",          NULL,           "print one JSON object",                              NULL,           &args.json        },
   };
   const tf_cli_spec_t spec = {
-      "replay CONFIG --input VENUE:FILE [--input ...] [--speed max|1x|Nx] [--decisions OUT] [--set "
+      "replay CONFIG --input VENUE:FILE [--input ...] [--speed max|1x|Nx] [--decisions OUT] "
+      "[--from-snapshot FILE] [--set "
       "KEY=VALUE] [--json]",
       "Runs recorded messages through the stages that run live, and prints what came of them.\n"
       "The same input and config give the same hashes at any speed and on any number of threads.\n"
@@ -157,7 +163,11 @@ int tf_cmd_replay(int argc, char **argv) {
     fprintf(stderr, "tickfuse: replay wants at least one --input VENUE:FILE\n");
     return TF_EXIT_USAGE;
   }
+  char         exact[2][1100];
   tf_config_t *config;
+  if (args.snapshot_cnt)
+    args.set_cnt +=
+        tickfuse_warm_sets(args.snapshot[args.snapshot_cnt - 1], exact, args.sets + args.set_cnt);
   code = tickfuse_load_config(args.config_path, args.sets, args.set_cnt, &config);
   if (code != TF_EXIT_DONE) return code;
   tf_log_level_set((tf_log_level_t)config->engine.log_level);

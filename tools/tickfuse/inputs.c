@@ -23,15 +23,18 @@ static void set_feed_config(const tf_config_t *config, tf_instruments_t *instrum
     out->channels          = f->channels;
     out->book_depth        = f->book_depth;
     out->reorder_window_ns = f->reorder_window_ns;
+    out->times_kept        = f->times == TF_CONFIG_TIMES_KEPT;
+    if (!tf_feed_is_dialed(feed)) out->symbols_max = out->symbol_cnt + tf_config_feed_room(f);
   }
 }
 
-/* The order of trades is the config's to say, as it was live: a capture has them as they came. */
-static uint64_t reorder_window_of(const tf_config_t *config, const char *venue) {
-  uint64_t window_ns = 0;
+/* The order of trades, and whose times count, are the config's to say, as they were live: a capture has all as it
+ * came. NULL: it says nothing of the venue. */
+static const tf_config_feed_t *config_of(const tf_config_t *config, const char *venue) {
+  const tf_config_feed_t *f = NULL;
   for (uint32_t i = 0; config && i < config->feed_cnt; i++)
-    if (strcmp(config->feeds[i].venue, venue) == 0) window_ns = config->feeds[i].reorder_window_ns;
-  return window_ns;
+    if (strcmp(config->feeds[i].venue, venue) == 0) f = &config->feeds[i];
+  return f;
 }
 
 /* For symbols that a capture's feeds were told while they ran; bounded, for it comes from a file. */
@@ -58,16 +61,17 @@ static tf_err_t resolve_capture(const tf_config_t *config, tf_instruments_t *ins
     const tf_capture_source_t *source = &c->reader.sources[i];
     err = tf_engine_feed(tickfuse_registry(), source->venue, &c->feeds[i].feed);
     if (err) return tf_error_add(err, "reading feed %u of the capture %s", i, path);
-    c->configs[i] =
-        (tf_feed_config_t){.instruments       = instruments,
-                           .symbols           = source->symbols,
-                           .symbol_cnt        = source->symbol_cnt,
-                           .symbols_max       = source->symbol_cnt + room,
-                           .channels          = source->channels,
-                           .pending_cap       = source->pending_cap,
-                           .book_depth        = source->book_depth,
-                           .reorder_window_ns = reorder_window_of(config, source->venue)};
-    c->feeds[i].config = &c->configs[i];
+    const tf_config_feed_t *f = config_of(config, source->venue);
+    c->configs[i]             = (tf_feed_config_t){.instruments       = instruments,
+                                                   .symbols           = source->symbols,
+                                                   .symbol_cnt        = source->symbol_cnt,
+                                                   .symbols_max       = source->symbol_cnt + room,
+                                                   .channels          = source->channels,
+                                                   .pending_cap       = source->pending_cap,
+                                                   .book_depth        = source->book_depth,
+                                                   .reorder_window_ns = f ? f->reorder_window_ns : 0,
+                                                   .times_kept        = f && f->times == TF_CONFIG_TIMES_KEPT};
+    c->feeds[i].config        = &c->configs[i];
   }
   if (config && c->reader.file.config_hash != config->hash)
     tf_log(TF_LOG_NOTICE, "capture_of_another_config",

@@ -21,6 +21,7 @@
 #include "io/io.h"
 #include "live_alarms.h"
 #include "live_capture.h"
+#include "live_intakes.h"
 #include "live_metadata.h"
 #include "live_plan.h"
 #include "live_routes.h"
@@ -67,6 +68,8 @@ typedef struct live {
   tf_live_alarms_t alarms;
   tf_ranks_t       ranks;
   tf_live_routes_t routes;
+
+  tf_live_intakes_t intakes;
 
   tf_http_t    *http;
   tf_control_t *control;
@@ -163,13 +166,14 @@ static void session_config(const tf_config_t *config, uint32_t row_idx, tf_sessi
 
 /* What its connections will share: key, budget, what is known of its instruments. */
 static tf_err_t prepare_feed(const tf_config_t *config, uint32_t i) {
-  const tf_config_feed_t *f = &config->feeds[i];
-  live_feed_t            *l = &live.feeds[i];
-  if (f->instruments.item_cnt == 0)
+  const tf_config_feed_t *f   = &config->feeds[i];
+  live_feed_t            *l   = &live.feeds[i];
+  tf_err_t                err = tf_engine_feed(tickfuse_registry(), f->venue, &l->feed);
+  live.feed_cnt               = i + 1;
+  if (!err && !tf_feed_is_dialed(l->feed)) return TF_OK;
+  if (!err && f->instruments.item_cnt == 0)
     return TF_ERR(E_CONFIG_VALUE, "%s: feeds[%u].instruments: a live feed must name them",
                   config->path, i);
-  tf_err_t err  = tf_engine_feed(tickfuse_registry(), f->venue, &l->feed);
-  live.feed_cnt = i + 1;
   if (!err) l->budget = budget_of(l->feed);
   if (!err && f->key_file) err = tf_key_file_load(f->key_file, &l->key);
   if (!err) err = tf_live_ways_init(&l->ways, f, l->feed);
@@ -177,9 +181,22 @@ static tf_err_t prepare_feed(const tf_config_t *config, uint32_t i) {
   return err ? tf_error_add(err, "preparing the feed %s", f->name) : TF_OK;
 }
 
+static bool is_session(uint32_t row_idx) { return tf_feed_is_dialed(live.plan.rows[row_idx].feed); }
+
+static tf_err_t start_intake(const tf_config_t *config, uint32_t i) {
+  const tf_live_connection_t *row = &live.plan.rows[i];
+  tf_err_t err = tf_live_intakes_start(&live.intakes, config, &live.plan, i, &engine.instruments,
+                                       tf_live_capture_tap(&live.capture), &live.sources[i]);
+  if (err) return err;
+  live.source_cnt              = i + 1;
+  live.sources[i]->is_required = config->feeds[row->feed_idx].required;
+  return tf_engine_add_source(&engine, live.sources[i], row->name);
+}
+
 static tf_err_t start_connection(const tf_config_t *config, uint32_t i) {
   const tf_live_connection_t *row = &live.plan.rows[i];
   tf_session_config_t         session;
+  if (!is_session(i)) return start_intake(config, i);
   session_config(config, i, &session);
   tf_err_t err = tf_session_init(&session, &live.arena, &live.sources[i]);
   if (err) return tf_error_add(err, "preparing the connection %s", row->name);
@@ -200,6 +217,7 @@ static size_t live_arena_bytes(const tf_config_t *config, const tf_io_config_t *
   size_t bytes = tf_io_arena_bytes(io) + (1 << 20);
   for (uint32_t i = 0; i < live.plan.cnt; i++) {
     tf_session_config_t session;
+    if (!is_session(i)) continue;
     session_config(config, i, &session);
     bytes += tf_session_arena_bytes(&session);
   }
@@ -251,7 +269,8 @@ static tf_err_t start_feeds(const tf_config_t *config) {
   if (!err) err = start_io(config);
   for (uint32_t i = 0; i < live.plan.cnt && !err; i++) err = start_connection(config, i);
   for (uint32_t i = 0; i < config->feed_cnt && !err; i++)
-    err = tf_live_metadata_load(&live.feeds[i].metadata, &config->feeds[i], &engine.instruments);
+    if (tf_feed_is_dialed(live.feeds[i].feed))
+      err = tf_live_metadata_load(&live.feeds[i].metadata, &config->feeds[i], &engine.instruments);
   if (!err)
     err = tf_live_routes_start(&live.routes, config, &live.plan, live.sources, &engine,
                                tf_live_capture_tap(&live.capture));
@@ -264,7 +283,9 @@ TF_STATIC_ASSERT((int)TF_IO_AUTO == (int)TF_CONFIG_IO_AUTO &&
 
 static void stop_feeds(void) {
   tf_ranks_stop(&live.ranks);
-  for (uint32_t i = 0; i < live.source_cnt; i++) tf_session_fini(live.sources[i]);
+  for (uint32_t i = 0; i < live.source_cnt; i++)
+    if (is_session(i)) tf_session_fini(live.sources[i]);
+  tf_live_intakes_stop(&live.intakes);
   tf_live_routes_stop(&live.routes);
   tf_live_plan_fini(&live.plan);
   for (uint32_t i = 0; i < live.feed_cnt; i++) {
@@ -282,6 +303,7 @@ static bool names_stream_down(uint32_t i, char reason[TF_HTTP_REASON_BYTES]) {
   uint32_t          instrument_id, channel;
   tf_stream_state_t state;
   char              name[TF_METRICS_NAME_BYTES];
+  if (!is_session(i)) return false;
   if (!tf_session_stream_down(live.sources[i], &instrument_id, &channel, &state)) return false;
   /* pairs with: tf_symbols_add */
   uint32_t cnt = tf_load_acquire_u32(&engine.instruments.cnt);
@@ -410,6 +432,7 @@ static void wait_for_end(const tf_live_options_t *options) {
       tf_live_alarms_tick(&live.alarms, engine.publish.page);
       tf_live_capture_publish(&live.capture, &engine.publish);
       tf_text_source_publish(engine.texts, &engine.publish);
+      tf_live_intakes_publish(&live.intakes, &engine.publish);
       if (options->recording && !options->json) draw_progress(now_ns - begin_ns);
       for (uint32_t i = 0; i < live.feed_cnt; i++)
         tf_live_metadata_tick(&live.feeds[i].metadata, &engine.instruments);
@@ -426,6 +449,7 @@ static void wait_for_end(const tf_live_options_t *options) {
 
 static void report_troubles(void) {
   for (uint32_t i = 0; i < live.source_cnt; i++) {
+    if (!is_session(i)) continue;
     const char *trouble = tf_session_trouble(live.sources[i]);
     if (trouble && *trouble && !strstr(trouble, "stopped")) /* our own stop is none */
       fprintf(stderr, "tickfuse: feed %s: last trouble: %s\n", live.plan.rows[i].name, trouble);
@@ -438,6 +462,8 @@ static void report(const tf_live_options_t *options) {
     json_t *tape = tf_live_tape_json(&live.tape);
     if (capture) json_object_set_new(json, "capture", capture);
     if (tape) json_object_set_new(json, "tape", tape);
+    json_t *intakes = tf_live_intakes_json(&live.intakes);
+    if (intakes) json_object_set_new(json, "intakes", intakes);
     json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
     printf("\n");
     json_decref(json);
@@ -445,14 +471,15 @@ static void report(const tf_live_options_t *options) {
     printf("\n");
     tf_live_capture_print(&live.capture, stdout);
     tf_live_tape_print(&live.tape, stdout);
+    tf_live_intakes_print(&live.intakes, stdout);
     tf_summary_print(&engine, stdout);
   }
   tf_summary_print_rejects(&engine);
 }
 
 static int run(const tf_config_t *config, const tf_live_options_t *options) {
-  tf_engine_options_t engine_options = {0};
-  tickfuse_warm_versions(config, &engine_options);
+  tf_engine_options_t engine_options = {.epoch = options->epoch};
+  (void)tickfuse_warm_versions(config, &engine_options);
   tf_err_t err = tf_engine_init(&engine, config, tickfuse_registry(), &engine_options);
   if (!err) err = tf_live_plan_make(&live.plan, config);
   if (!err)
@@ -461,23 +488,26 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   if (!err) err = tf_live_tape_start(&live.tape, &engine, options->tape);
   if (!err)
     err = tf_text_source_open(&engine, TF_TEXT_MODE_LIVE, tf_live_capture_tap(&live.capture));
+  live.intakes.texts = tf_text_source_port(engine.texts);
   if (!err) err = start_feeds(config);
   if (!err) err = tf_ranks_start(&live.ranks, live.dialer);
   if (!err) err = tf_runtimes_open(&engine, tf_live_capture_tap(&live.capture));
   if (!err) err = tf_text_source_join(&engine);
   if (!err) err = tf_remotes_open(&engine);
   if (!err) err = tf_outcomes_open(&engine, tf_live_capture_tap(&live.capture));
-  if (!err) tf_engine_continue(&engine);
+  if (!err) err = tickfuse_warm_continue(&engine, false);
   if (!err) err = start_control(config);
   if (!err) err = start_http(config);
   if (!err) err = tickfuse_warm_begin(&engine, true);
+  if (!err) err = tickfuse_warm_watch(&engine);
   if (err) return tf_cli_fail(err);
   signal(SIGINT, on_signal);
   signal(SIGTERM, on_signal);
   err = tf_engine_start(&engine);
   if (err) return tf_cli_fail(err);
   wait_for_end(options);
-  err           = tf_engine_join(&engine);
+  err = tf_engine_join(&engine);
+  tf_live_intakes_close(&live.intakes);
   tf_err_t kept = tickfuse_warm_end(&engine);
   if (kept)
     tf_log(TF_LOG_ERROR, "snapshot_not_written", "code=%s text=\"%s\"", tf_error_name(kept),
@@ -514,7 +544,8 @@ static int measure_endpoints(const tf_config_t *config, bool json) {
   int                    code = TF_EXIT_DONE;
   for (uint32_t i = 0; i < config->feed_cnt; i++) {
     tf_live_ways_t *w = &live.feeds[i].ways;
-    uint8_t         best_first[TF_ENDPOINTS_MAX];
+    if (!tf_feed_is_dialed(live.feeds[i].feed)) continue;
+    uint8_t  best_first[TF_ENDPOINTS_MAX];
     tf_err_t err = tf_ranks_measure(&live.feeds[i].ranked, live.dialer, NULL, rows, best_first);
     if (err) return json_decref(list), tf_cli_fail(err);
     if (json)

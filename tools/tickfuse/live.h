@@ -11,6 +11,7 @@ typedef struct tf_live_options {
   bool        json;      /* the summary as JSON, nothing else on stdout */
   const char *capture;   /* directory of a capture; NULL: the config's, if it names one */
   const char *tape;      /* file of a tape; NULL: none */
+  uint32_t    epoch;     /* of an engine of a group; 0: the clock's */
   bool        recording; /* the capture is the purpose: a line about it while it runs */
 } tf_live_options_t;
 

@@ -11,6 +11,10 @@
 static char urls[TF_LIVE_CONNECTIONS_MAX][sizeof((tf_capture_feed_t *)0)->url];
 
 static void url_text(const tf_config_feed_t *f, const tf_feed_t *feed, char *text, size_t cap) {
+  if (!tf_feed_is_dialed(feed)) {
+    snprintf(text, cap, "intake:%s", f->from);
+    return;
+  }
   const tf_config_url_t *url = f->endpoints.item_cnt > 0 ? &f->endpoints.items[0] : &f->url;
   bool                   v6  = url->host && strchr(url->host, ':');
   if (url->host)

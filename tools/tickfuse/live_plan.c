@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "feed/feeds.h"
+#include "live_intakes.h"
 #include "registry.h"
 
 /* Where a feed is wrong: the key of its config that people have to change. */
@@ -31,12 +32,33 @@ static tf_err_t check_key(const tf_config_feed_t *f, const tf_feed_t *feed) {
                 feed->venue);
 }
 
-static tf_err_t add_feed(tf_live_plan_t *plan, const tf_config_t *config, uint32_t feed_idx) {
+/* What an intake brings is one connection, whatever it is of. */
+static tf_err_t add_intake(tf_live_plan_t *plan, const tf_config_feed_t *f, uint32_t feed_idx,
+                           const tf_feed_t *feed) {
+  if (plan->cnt == TF_LIVE_CONNECTIONS_MAX)
+    return TF_ERR(E_FEED_LIMIT, "more than %u connections", TF_LIVE_CONNECTIONS_MAX);
+  tf_live_connection_t *row = &plan->rows[plan->cnt++];
+  *row                      = (tf_live_connection_t){.feed_idx   = feed_idx,
+                                                     .feed       = feed,
+                                                     .channels   = f->channels,
+                                                     .symbols    = f->instruments.items,
+                                                     .symbol_cnt = f->instruments.item_cnt,
+                                                     .leg_cnt    = 1};
+  snprintf(row->name, sizeof row->name, "%s", f->name);
+  return TF_OK;
+}
+
+static tf_err_t add_feed(tf_live_plan_t *plan, const tf_config_t *config, uint32_t feed_idx,
+                         const char **key) {
   const tf_config_feed_t *f = &config->feeds[feed_idx];
   const tf_feed_t        *feed;
   tf_shard_t              shards[TF_SHARDS_MAX];
   uint32_t                cnt;
   tf_err_t                err = tf_engine_feed(tickfuse_registry(), f->venue, &feed);
+  if (!err) err = tf_live_intakes_check(f, feed, key);
+  if (err) return err;
+  *key = NULL;
+  if (!tf_feed_is_dialed(feed)) return add_intake(plan, f, feed_idx, feed);
   if (!err) err = check_channels(f, feed);
   if (!err) err = check_key(f, feed);
   for (uint32_t i = 0; i < f->instruments.item_cnt && !err; i++)
@@ -158,9 +180,11 @@ tf_err_t tf_live_plan_make(tf_live_plan_t *plan, const tf_config_t *config) {
   char path[64], where[512], text[512];
   plan->cnt = 0;
   for (uint32_t i = 0; i < config->feed_cnt; i++) {
-    tf_err_t err = add_feed(plan, config, i);
+    const char *key = NULL;
+    tf_err_t    err = add_feed(plan, config, i, &key);
     if (err == TF_OK) continue;
-    snprintf(path, sizeof path, "feeds[%u].%s", i, key_of_mistake(&config->feeds[i], err));
+    if (!key) key = key_of_mistake(&config->feeds[i], err);
+    snprintf(path, sizeof path, "feeds[%u].%s", i, key);
     snprintf(text, sizeof text, "%s", tf_error_text());
     return TF_ERR(err, "%s: %s", tf_config_where(config, path, where, sizeof where), text);
   }
@@ -177,7 +201,8 @@ tf_feed_config_t tf_live_plan_feed(const tf_live_connection_t *row, const tf_con
                             .pending_cap       = TF_LIVE_PENDING_CAP,
                             .book_depth        = f->book_depth,
                             .reorder_window_ns = f->reorder_window_ns,
-                            .key               = key};
+                            .key               = key,
+                            .times_kept        = f->times == TF_CONFIG_TIMES_KEPT};
 }
 
 static tf_err_t check_row(const tf_live_connection_t *row, const tf_config_feed_t *f,
@@ -213,10 +238,21 @@ static uint32_t stream_cnt(const tf_live_connection_t *row) {
   return row->symbol_cnt * tf_feed_streams_of(row->feed, row->channels);
 }
 
+static void print_intake(const tf_live_connection_t *row, FILE *out) {
+  fprintf(out, "intake %s: %s of", row->name, row->feed->venue);
+  for (uint32_t i = 0; i < row->symbol_cnt; i++)
+    fprintf(out, "%s %s", i > 0 ? "," : "", row->symbols[i]);
+  fputs(row->symbol_cnt > 0 ? "\n" : " any instrument\n", out);
+}
+
 void tf_live_plan_print(const tf_live_plan_t *plan, FILE *out) {
   uint32_t socket_cnt = 0;
   for (uint32_t i = 0; i < plan->cnt; i++) {
     const tf_live_connection_t *row = &plan->rows[i];
+    if (!tf_feed_is_dialed(row->feed)) {
+      print_intake(row, out);
+      continue;
+    }
     fprintf(out, "connection %s: %s,", row->name, row->feed->venue);
     for (uint32_t c = 0; c < TF_CHANNEL_CNT; c++)
       if (row->channels & 1u << c) fprintf(out, " %s", tf_channel_name(c));

@@ -1,46 +1,96 @@
 #include "warm.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
-#include "boot/snapshot.h"
+#include "boot/snapshot_live.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "file/replay.h"
-#include "file/sealed.h"
 #include "inputs.h"
+#include "snapshot_file.h"
 
-static const tf_sealed_kind_t KIND = {"TFSNAPSH", TF_SNAPSHOT_VERSION};
+/* Read once, as long as the process: an engine's options point at it. */
+static struct {
+  void  *bytes;
+  size_t bytes_cnt;
+} found;
 
-void tickfuse_warm_versions(const tf_config_t *config, tf_engine_options_t *options) {
-  static void *bytes; /* as long as the process: an engine's options point at it */
-  const char  *path = config->engine.snapshot;
-  size_t       cnt  = 0;
-  if (!path || access(path, F_OK) != 0 || tf_sealed_read(path, &KIND, &bytes, &cnt)) return;
-  options->snapshot       = bytes;
-  options->snapshot_bytes = cnt;
+uint32_t tickfuse_warm_sets(const char *file, char texts[2][1100], const char **sets) {
+  snprintf(texts[0], sizeof texts[0], "engine.snapshot=%s", file);
+  snprintf(texts[1], sizeof texts[1], "engine.snapshot_restore=exact");
+  sets[0] = texts[0];
+  sets[1] = texts[1];
+  return 2;
 }
 
-/* True if the engine goes on from it. */
-static bool load_snapshot(tf_engine_t *e, const char *path, bool is_live) {
-  void  *bytes;
-  size_t cnt;
-  if (access(path, F_OK) != 0) {
-    tf_log(TF_LOG_NOTICE, "snapshot_missing", "path=%s", path);
-    return false;
+static bool is_exact(const tf_config_t *config) {
+  return config->engine.snapshot_restore == TF_CONFIG_RESTORE_EXACT;
+}
+
+/* The newest that can be read, or the one before it. */
+static tf_err_t find_snapshot(const char *name) {
+  const tf_snapshot_store_t store = tickfuse_snapshot_files();
+  tf_snapshot_mark_t        mark;
+  tf_err_t                  err = TF_OK;
+  for (uint32_t back = 0; back < 2; back++) {
+    err = store.get(store.self, name, back, &found.bytes, &found.bytes_cnt);
+    if (!err) err = tf_snapshot_read_mark(found.bytes, found.bytes_cnt, &mark);
+    if (!err) return TF_OK;
+    free(found.bytes);
+    found.bytes = NULL;
+    if (err == E_BOOT_SNAPSHOT_NONE) {
+      if (back == 0) tf_log(TF_LOG_NOTICE, "snapshot_missing", "path=%s", name);
+    } else {
+      tf_log(TF_LOG_WARN, "snapshot_refused", "path=%s before=%u code=%s text=\"%s\"", name, back,
+             tf_error_name(err), tf_error_text());
+    }
   }
-  tf_err_t err = tf_sealed_read(path, &KIND, &bytes, &cnt);
-  if (!err)
-    err = tf_snapshot_restore(e, bytes, cnt, is_live ? tf_clock_wall_ns() : 0,
-                              e->config->engine.snapshot_age_max_ns);
-  free(bytes);
+  return err;
+}
+
+uint64_t tickfuse_warm_versions(const tf_config_t *config, tf_engine_options_t *options) {
+  const char        *name = config->engine.snapshot;
+  tf_snapshot_mark_t mark = {0};
+  if (!name || find_snapshot(name)) return 0;
+  options->snapshot       = found.bytes;
+  options->snapshot_bytes = found.bytes_cnt;
+  return is_exact(config) && !tf_snapshot_read_mark(found.bytes, found.bytes_cnt, &mark)
+             ? mark.ingest_seq
+             : 0;
+}
+
+/* True if the engine goes on from what was learnt. */
+static bool load_learnt(tf_engine_t *e, bool is_live) {
+  const char *path = e->config->engine.snapshot;
+  if (!path || !found.bytes || is_exact(e->config)) return false;
+  tf_err_t err = tf_snapshot_restore(
+      e, found.bytes, found.bytes_cnt,
+      &(tf_snapshot_way_t){.now_ns     = is_live ? tf_clock_wall_ns() : 0,
+                           .age_max_ns = e->config->engine.snapshot_age_max_ns});
   if (err)
     tf_log(TF_LOG_WARN, "snapshot_refused", "path=%s code=%s text=\"%s\"", path, tf_error_name(err),
            tf_error_text());
   else
-    tf_log(TF_LOG_NOTICE, "snapshot_loaded", "path=%s bytes=%zu", path, cnt);
+    tf_log(TF_LOG_NOTICE, "snapshot_loaded", "path=%s bytes=%zu books=forgotten", path,
+           found.bytes_cnt);
   return !err;
+}
+
+tf_err_t tickfuse_warm_continue(tf_engine_t *e, bool from_beginning) {
+  if (!is_exact(e->config) || (!found.bytes && !from_beginning)) {
+    if (!from_beginning) tf_engine_continue(e);
+    return TF_OK;
+  }
+  const char             *path = e->config->engine.snapshot;
+  const tf_snapshot_way_t way  = {.is_exact = true, .from_beginning = from_beginning};
+  tf_err_t err = found.bytes ? tf_snapshot_restore(e, found.bytes, found.bytes_cnt, &way)
+                             : TF_OK; /* from the first event on, which is as exact */
+  if (err) return tf_error_add(err, "going on from %s", path);
+  tf_emit_expect_again(&e->runner.emit);
+  tf_log(TF_LOG_NOTICE, "snapshot_continued", "path=%s books=kept decision_seq=%llu", path,
+         (unsigned long long)e->runner.lane.decide.decision_seq);
+  return TF_OK;
 }
 
 static tf_err_t run_recording(tf_engine_t *e, const char *text) {
@@ -69,17 +119,31 @@ static tf_err_t run_recording(tf_engine_t *e, const char *text) {
 
 tf_err_t tickfuse_warm_begin(tf_engine_t *e, bool is_live) {
   const tf_config_engine_t *c = &e->config->engine;
-  if (c->snapshot && load_snapshot(e, c->snapshot, is_live)) return TF_OK;
+  if (is_exact(e->config) && found.bytes) return TF_OK;
+  if (load_learnt(e, is_live)) return TF_OK;
   return c->warm_start ? run_recording(e, c->warm_start) : TF_OK;
 }
 
-tf_err_t tickfuse_warm_end(const tf_engine_t *e) {
+tf_err_t tickfuse_warm_watch(tf_engine_t *e) {
+  const tf_config_engine_t *c = &e->config->engine;
+  if (!c->snapshot || (c->snapshot_every_ns == 0 && !e->config->control.path)) return TF_OK;
+  const tf_snapshot_live_config_t config = {
+      .store = tickfuse_snapshot_files(), .name = c->snapshot, .every_ns = c->snapshot_every_ns};
+  return tf_snapshot_live_start(e, &config, &e->snapshots);
+}
+
+tf_err_t tickfuse_warm_end(tf_engine_t *e) {
   const char *path = e->config->engine.snapshot;
-  if (!path) return TF_OK;
-  void *bytes = malloc(tf_snapshot_bytes_max(e));
-  if (!bytes) return TF_ERR(E_CORE_NO_MEMORY, "snapshot: %zu bytes", tf_snapshot_bytes_max(e));
-  size_t   cnt = tf_snapshot_take(e, bytes);
-  tf_err_t err = tf_sealed_write(path, &KIND, bytes, cnt);
+  tf_snapshot_live_stop(e->snapshots);
+  e->snapshots = NULL;
+  if (!path || e->runner.acquire.failed == E_BOOT_SNAPSHOT) return TF_OK;
+  const tf_snapshot_store_t store = tickfuse_snapshot_files();
+  const size_t              room  = tf_snapshot_bytes_max(e);
+  void                     *bytes = malloc(room);
+  if (!bytes) return TF_ERR(E_CORE_NO_MEMORY, "snapshot: %zu bytes", room);
+  size_t             cnt  = tf_snapshot_take(e, bytes, room);
+  tf_snapshot_mark_t mark = ((const tf_snapshot_head_t *)bytes)->mark;
+  tf_err_t           err  = store.put(store.self, path, &mark, bytes, cnt);
   free(bytes);
   if (!err) tf_log(TF_LOG_NOTICE, "snapshot_written", "path=%s bytes=%zu", path, cnt);
   return err;

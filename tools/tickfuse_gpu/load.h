@@ -34,6 +34,7 @@ typedef struct load_spec {
 typedef struct load_features {
   tf_plan_view_t view; /* of the mailbox */
   uint32_t       instrument_cnt;
+  uint32_t       batch_max; /* rows of a request */
 } load_features_t;
 
 typedef struct loaded {

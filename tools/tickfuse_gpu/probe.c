@@ -33,6 +33,7 @@ static json_t *device(uint32_t idx, const device_info_t *d) {
 /* How far over the device it goes. */
 static const char *spread_name(const tf_card_program_t *p) {
   if (p->block_cnt == 1) return "one block";
+  if (p->takes_sets) return "a block a row";
   return p->cluster_size == p->block_cnt ? "one cluster" : "the whole device";
 }
 

@@ -72,7 +72,8 @@ static tf_err_t prepare(worker_t *w) {
   if (err) return err;
   uint64_t free_bytes         = w->info.memory_free_bytes;
   w->info.limits.memory_bytes = (uint64_t)((double)free_bytes * w->options->memory_fraction);
-  load_features_t features    = {.instrument_cnt = w->view ? w->view->instrument_cnt : 0};
+  load_features_t features    = {.instrument_cnt = w->view ? w->view->instrument_cnt : 0,
+                                 .batch_max      = w->view ? w->view->batch_max : 1};
   if (w->view && w->view->plan)
     err = tf_card_plan_read(w->view->plan, w->view->plan_bytes, &features.view);
   if (!err)

@@ -4,7 +4,8 @@
  *   down | up            all three brokers
  *   late MS              answers to what is written come so late; 0: at once
  *   leader BROKER        of the partition
- *   read LAST            decisions 1 .. LAST of broker_pump by our reader: "records N doubles N lost N wrong N" */
+ *   read LAST            decisions 1 .. LAST of broker_pump by our reader: "records N doubles N lost N removed N wrong N";
+ *                        removed: the mock keeps 5 MiB of a partition, and dropped so many before they were read */
 #include <stdlib.h>
 
 #include "../broker/kafka_cluster.h"
@@ -41,8 +42,9 @@ static void read_back(uint64_t last) {
     case TF_KAFKA_END: is_over = reader.seq >= last; break;
     default: break;
     }
-  printf("records %llu doubles %llu lost %llu wrong %llu\n", (unsigned long long)reader.record_cnt,
-         (unsigned long long)reader.double_cnt, (unsigned long long)reader.lost_cnt,
+  printf("records %llu doubles %llu lost %llu removed %llu wrong %llu\n",
+         (unsigned long long)reader.record_cnt, (unsigned long long)reader.double_cnt,
+         (unsigned long long)reader.lost_cnt, (unsigned long long)reader.removed_cnt,
          (unsigned long long)(wrong + reader.foreign_cnt));
 }
 

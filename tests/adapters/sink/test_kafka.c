@@ -397,6 +397,24 @@ static void the_reader_drops_doubles_and_tells_holes(void **state) {
 
 /* ---- config ---- */
 
+/* The mock keeps 5 MiB. */
+static void what_a_partition_dropped_is_told_as_lost_and_as_its_doing(void **state) {
+  (void)state;
+  tf_kafka_reader_t reader;
+  uint64_t          until_ns = tf_clock_monotonic_ns() + WAIT_NS;
+  sink_start();
+  offer(60000);
+  await_acked(60000);
+  assert_int_equal(tf_kafka_reader_open(&reader, &reach, true, 1), TF_OK);
+  while (reader.seq < 60000 && tf_clock_monotonic_ns() < until_ns)
+    (void)tf_kafka_reader_next(&reader, 10 * TF_NS_PER_MS);
+  assert_true(reader.removed_cnt > 0);
+  assert_int_equal(reader.removed_cnt, reader.lost_cnt);
+  assert_int_equal(reader.record_cnt + reader.lost_cnt, 60000);
+  tf_kafka_reader_close(&reader);
+  sink_stop();
+}
+
 static void wrong_configs_are_refused_before_the_start(void **state) {
   (void)state;
   static const struct {
@@ -438,6 +456,7 @@ int main(int argc, char **argv) {
       TEST(another_engines_records_end_the_sink),
       TEST(a_topic_that_others_write_to_is_refused),
       TEST(the_reader_drops_doubles_and_tells_holes),
+      TEST(what_a_partition_dropped_is_told_as_lost_and_as_its_doing),
       TEST(wrong_configs_are_refused_before_the_start),
   };
   tf_clock_calibrate();

@@ -1,0 +1,351 @@
+#include "boot/snapshot_live.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "stage/lane_walk.h"
+
+#define LOOK_NS TF_NS_PER_MS /* between looks of the snapshots' thread */
+
+/* Who has the memory. Each goes on to the next, by the thread that it names; with release, since the memory goes along. */
+typedef enum phase {
+  PHASE_IDLE,     /* snapshots' thread: nobody */
+  PHASE_WANTED,   /* -> acquire */
+  PHASE_ARMED,    /* -> lane: begins behind event armed_seq */
+  PHASE_COPYING,  /* lane */
+  PHASE_READY,    /* -> snapshots' thread */
+  PHASE_DECLINED, /* -> snapshots' thread: the lane would not */
+  PHASE_NO_ROOM,  /* the same: nor did it fit */
+} phase_t;
+
+struct tf_snapshot_live {
+  tf_source_t               source; /* first: acquire's aid */
+  tf_engine_t              *engine;
+  tf_snapshot_live_config_t config;
+  tf_snapshot_sizes_t       sizes;
+  tf_arena_t                arena;
+  uint8_t                  *bytes; /* head, acquire's part, the lane's, records */
+  size_t                    room;
+  bool                      is_stopping; /* acquire's */
+
+  TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t phase;
+  uint64_t armed_seq;    /* by acquire: the last event that is in it, */
+  uint64_t armed_events; /* and as how many the lane will have counted it */
+
+  /* the lane's */
+  TF_ALIGNED(TF_LINE_PAIR_BYTES) uint32_t *copied; /* (instruments) the serial that has it */
+  uint32_t    serial, instrument_cnt, copied_cnt, next_id, since_copy, touched_cnt;
+  size_t      at;
+  uint64_t    begun_tsc, copy_ticks;
+  uint64_t    decisions; /* made by this engine up to there */
+  const char *why_not;   /* DECLINED */
+
+  /* the snapshots' thread's */
+  TF_ALIGNED(TF_LINE_PAIR_BYTES) pthread_t thread;
+  bool                 has_thread;
+  uint64_t             asked, stopping; /* by any thread */
+  uint64_t             next_ns;
+  tf_snapshot_counts_t counts; /* shown */
+};
+
+static phase_t phase_of(const tf_snapshot_live_t *s) {
+  return (phase_t)tf_load_acquire(&s->phase); /* pairs with: set_phase */
+}
+
+static void set_phase(tf_snapshot_live_t *s, phase_t phase) {
+  tf_store_release(&s->phase, phase); /* pairs with: phase_of */
+}
+
+static tf_snapshot_head_t *head_of(const tf_snapshot_live_t *s) {
+  return (tf_snapshot_head_t *)(void *)s->bytes;
+}
+
+/* ---- acquire ---- */
+
+static bool is_over(const tf_acquire_t *a) {
+  for (uint32_t i = 0; i < a->source_cnt; i++)
+    if (!a->sources[i]->is_aid && !a->done[i]) return false;
+  return true;
+}
+
+static int poll_wanted(tf_source_t *source, uint64_t now_ns) {
+  (void)now_ns;
+  tf_snapshot_live_t *s = (tf_snapshot_live_t *)(void *)source;
+  tf_acquire_t       *a = &s->engine->runner.acquire;
+  if (TF_UNLIKELY(s->is_stopping) || is_over(a)) return TF_SOURCE_DONE;
+  if (TF_LIKELY(phase_of(s) != PHASE_WANTED) || a->ingest_seq < a->over_until) return 0;
+  tf_snapshot_save_acquire(s->engine, s->bytes + sizeof(tf_snapshot_head_t),
+                           s->sizes.acquire_bytes);
+  s->armed_seq    = a->ingest_seq;
+  s->armed_events = a->ingest_seq - a->resumed_seq - a->events_dropped;
+  set_phase(s, PHASE_ARMED);
+  tf_lane_attend_from_outside(&s->engine->runner.lane, true);
+  return 1;
+}
+TF_STATIC_ASSERT(offsetof(tf_snapshot_live_t, source) == 0, "a source is its snapshots");
+
+static void stop_polling(tf_source_t *source) {
+  ((tf_snapshot_live_t *)(void *)source)->is_stopping = true;
+}
+
+static const tf_source_ops_t source_ops = {.poll = poll_wanted, .stop = stop_polling};
+
+/* ---- the lane ---- */
+
+static void leave_lane(tf_snapshot_live_t *s, phase_t phase) {
+  tf_lane_attend_from_outside(&s->engine->runner.lane, false);
+  s->copy_ticks = tf_clock_ticks() - s->begun_tsc;
+  set_phase(s, phase);
+}
+
+static void copy(tf_snapshot_live_t *s, uint32_t id) {
+  if (id >= s->instrument_cnt || s->copied[id] == s->serial) return;
+  size_t took = tf_snapshot_save_instrument(s->engine, id, s->bytes + s->at, s->room - s->at);
+  if (took == 0) {
+    leave_lane(s, PHASE_NO_ROOM);
+    return;
+  }
+  uint64_t now_ns = s->engine->runner.lane.instruments[id].market.now_ns;
+  if (now_ns > head_of(s)->mark.as_of_ns) head_of(s)->mark.as_of_ns = now_ns;
+  s->at += took;
+  s->copied[id] = s->serial;
+  if (++s->copied_cnt == s->instrument_cnt) leave_lane(s, PHASE_READY);
+}
+
+static bool is_copying(const tf_snapshot_live_t *s) {
+  /* relaxed: the lane's own from COPYING on */
+  return tf_load_relaxed(&s->phase) == PHASE_COPYING;
+}
+
+static void copy_next(tf_snapshot_live_t *s) {
+  while (s->next_id < s->instrument_cnt && s->copied[s->next_id] == s->serial) s->next_id++;
+  copy(s, s->next_id);
+}
+
+TF_COLD static void begin(tf_snapshot_live_t *s) {
+  tf_engine_t *e    = s->engine;
+  tf_lane_t   *lane = &e->runner.lane;
+  s->begun_tsc      = tf_clock_ticks();
+  if (lane->batch) tf_batch_answer(lane);
+  s->why_not = tf_lane_walks(lane);
+  if (s->why_not && !tf_lane_never_walks(lane)) { /* it will be over */
+    leave_lane(s, PHASE_DECLINED);
+    return;
+  }
+  tf_snapshot_begin_head(e, &s->sizes, head_of(s));
+  head_of(s)->mark.ingest_seq = s->armed_seq;
+  tf_snapshot_save_lane(e, s->bytes + sizeof(tf_snapshot_head_t) + s->sizes.acquire_bytes,
+                        s->sizes.lane_bytes);
+  s->decisions      = lane->decide.counts.decisions - lane->decisions_dropped;
+  s->at             = sizeof(tf_snapshot_head_t) + s->sizes.acquire_bytes + s->sizes.lane_bytes;
+  s->instrument_cnt = tf_load_acquire_u32(&e->instruments.cnt); /* pairs with: who appends to it */
+  s->copied_cnt = s->next_id = s->since_copy = s->touched_cnt = 0;
+  s->serial++;
+  head_of(s)->mark.instrument_cnt = s->instrument_cnt;
+  set_phase(s, PHASE_COPYING);
+  if (s->instrument_cnt == 0) leave_lane(s, PHASE_READY);
+}
+
+/* Whatever changes more than the instrument that it names, and those that read it: a first tick binds others to it. */
+static bool is_for_all(const tf_lane_t *lane, const tf_event_t *e) {
+  if (e->kind != TF_EVENT_CONTROL)
+    return e->instrument_id < lane->instrument_cap && lane->compute.plan->peer_cnt > 0 &&
+           !lane->instruments[e->instrument_id].has_met;
+  uint64_t command = e->u.control.command;
+  return command == TF_CONTROL_SWAP || command == TF_CONTROL_CANARY ||
+         command == TF_CONTROL_RUNTIME;
+}
+
+/* An event is about to be taken: those that it may change go first. */
+static void before_event(void *self, const tf_event_t *e) {
+  tf_snapshot_live_t *s    = self;
+  const tf_lane_t    *lane = &s->engine->runner.lane;
+  if (phase_of(s) == PHASE_ARMED && e->ingest_seq > s->armed_seq) begin(s);
+  if (!is_copying(s)) return;
+  uint32_t before = s->copied_cnt;
+  if (e->instrument_id < lane->instrument_cap) {
+    copy(s, e->instrument_id);
+    const tf_lane_link_t *link = lane->instruments[e->instrument_id].readers;
+    for (; link && is_copying(s); link = link->next) copy(s, link->reader->id);
+  }
+  s->touched_cnt += s->copied_cnt - before;
+  if (is_copying(s) && ++s->since_copy == TF_SNAPSHOT_EVENTS_A_COPY) {
+    s->since_copy = 0;
+    copy_next(s);
+  }
+  while (is_copying(s) && is_for_all(lane, e)) copy_next(s);
+}
+
+/* Nothing comes. */
+static bool while_idle(void *self) {
+  tf_snapshot_live_t *s = self;
+  if (phase_of(s) == PHASE_ARMED && s->engine->runner.lane.events == s->armed_events) begin(s);
+  if (!is_copying(s)) return false;
+  for (size_t end = s->at + TF_SNAPSHOT_PASS_BYTES; is_copying(s) && s->at < end;) copy_next(s);
+  return true;
+}
+
+/* ---- the snapshots' thread ---- */
+
+/* Decisions up to the snapshot's, of this engine's: has the sink made of them what it will? */
+static bool is_settled(const tf_snapshot_live_t *s, const tf_emit_sink_t *sink) {
+  tf_sink_counts_t c;
+  tf_emit_counts(sink, &c);
+  uint64_t dropped = c.dropped_full + c.dropped_oldest + c.dropped_closed + c.dropped_broken;
+  if (c.acked + dropped + c.conflated < s->decisions + c.recovered) return false;
+  if (dropped > 0 || !sink->sink->durable_seq || sink->sink->counts) return true;
+  uint64_t last = sink->sink->last_seq ? sink->sink->last_seq(sink->state) : 0;
+  uint64_t seq  = sink->sink->durable_seq(sink->state);
+  return (seq > last ? seq : last) >= head_of(s)->mark.decision_seq;
+}
+
+static bool are_settled(const tf_snapshot_live_t *s) {
+  const tf_emit_t *emit = &s->engine->runner.emit;
+  for (uint32_t i = 0; i < emit->sink_cnt; i++)
+    if (!is_settled(s, &emit->sinks[i])) return false;
+  return true;
+}
+
+/* relaxed: counts, each complete by itself, as all of these */
+static void show(uint64_t *word, uint64_t value) { tf_store_relaxed(word, value); }
+
+static void put(tf_snapshot_live_t *s) {
+  tf_snapshot_head_t *head = head_of(s);
+  tf_snapshot_seal_head(head, s->at);
+  tf_err_t err =
+      s->config.store.put(s->config.store.self, s->config.name, &head->mark, s->bytes, s->at);
+  tf_count_add(err ? &s->counts.failed : &s->counts.put, 1);
+  if (err) {
+    tf_log(TF_LOG_ERROR, "snapshot_not_written", "name=%s code=%s text=\"%s\"", s->config.name,
+           tf_error_name(err), tf_error_text());
+    return;
+  }
+  show(&s->counts.bytes, s->at);
+  show(&s->counts.decision_seq, head->mark.decision_seq);
+  show(&s->counts.ingest_seq, head->mark.ingest_seq);
+  show(&s->counts.copy_ns, tf_clock_ticks_to_ns(s->copy_ticks));
+  show(&s->counts.touched, s->touched_cnt);
+  show(&s->counts.put_ns, tf_clock_wall_ns());
+}
+
+static void decline(tf_snapshot_live_t *s, phase_t phase) {
+  tf_count_add(phase == PHASE_DECLINED ? &s->counts.declined : &s->counts.given_up, 1);
+  /* relaxed: its own counts */
+  if (tf_load_relaxed(&s->counts.declined) + tf_load_relaxed(&s->counts.given_up) > 1) return;
+  tf_log(TF_LOG_WARN, "snapshot_declined", "name=%s text=\"%s\"", s->config.name,
+         phase == PHASE_DECLINED ? s->why_not
+                                 : "its memory, which is taken at start, is too small");
+}
+
+static bool is_due(tf_snapshot_live_t *s, uint64_t now_ns) {
+  /* relaxed: a wish; nothing else is read on its word */
+  if (tf_load_relaxed(&s->asked)) {
+    tf_store_relaxed(&s->asked, 0); /* relaxed: as above */
+    return true;
+  }
+  if (s->config.every_ns == 0 || now_ns < s->next_ns) return false;
+  s->next_ns = now_ns + s->config.every_ns;
+  return true;
+}
+
+static void step(tf_snapshot_live_t *s) {
+  phase_t phase = phase_of(s);
+  if (phase == PHASE_IDLE && is_due(s, tf_clock_monotonic_ns())) {
+    tf_count_add(&s->counts.begun, 1);
+    set_phase(s, PHASE_WANTED);
+  } else if (phase == PHASE_READY && are_settled(s)) {
+    put(s);
+    set_phase(s, PHASE_IDLE);
+  } else if (phase == PHASE_DECLINED || phase == PHASE_NO_ROOM) {
+    decline(s, phase);
+    set_phase(s, PHASE_IDLE);
+  }
+}
+
+static void *run_thread(void *arg) {
+  tf_snapshot_live_t *s = arg;
+  while (!tf_load_acquire(&s->stopping)) { /* pairs with: tf_snapshot_live_stop */
+    step(s);
+    nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
+  }
+  return NULL;
+}
+
+/* ---- any thread ---- */
+
+bool tf_snapshot_live_request(tf_snapshot_live_t *s) {
+  if (!s || phase_of(s) != PHASE_IDLE) return false;
+  tf_store_relaxed(&s->asked, 1); /* relaxed: a wish, as above */
+  return true;
+}
+
+void tf_snapshot_live_counts(const tf_snapshot_live_t *s, tf_snapshot_counts_t *counts) {
+  uint64_t       *to   = (uint64_t *)counts;
+  const uint64_t *from = (const uint64_t *)&s->counts;
+  for (size_t i = 0; i < sizeof *counts / sizeof *to; i++)
+    to[i] = tf_load_relaxed(&from[i]); /* relaxed: each complete by itself */
+}
+
+/* ---- lifetime ---- */
+
+static tf_err_t take_memory(tf_snapshot_live_t *s) {
+  const tf_snapshot_sizes_t *z   = &s->sizes;
+  size_t                     cap = s->engine->instruments.cap;
+  uint32_t books = cap < TF_SNAPSHOT_PENDING_BOOKS ? (uint32_t)cap : TF_SNAPSHOT_PENDING_BOOKS;
+  size_t   all;
+  if (__builtin_mul_overflow(cap, tf_align_up(z->record_bytes + z->book_bytes_max, 8), &all) ||
+      __builtin_add_overflow(all,
+                             sizeof(tf_snapshot_head_t) + z->acquire_bytes + z->lane_bytes +
+                                 books * z->pending_bytes_max,
+                             &all))
+    return TF_ERR(E_CORE_OVERFLOW, "snapshots of %zu instruments", cap);
+  s->room      = all;
+  tf_err_t err = tf_arena_init(&s->arena, "snapshots", all + cap * sizeof *s->copied + 4096);
+  if (err) return err;
+  s->bytes  = tf_arena_take(&s->arena, all, TF_LINE_BYTES);
+  s->copied = tf_arena_take(&s->arena, cap * sizeof *s->copied, TF_LINE_BYTES);
+  return s->bytes && s->copied ? TF_OK : E_CORE_ARENA_FULL;
+}
+
+static tf_err_t start(tf_snapshot_live_t *s) {
+  s->source.ops    = &source_ops;
+  s->source.is_aid = true;
+  tf_err_t err     = tf_acquire_add(&s->engine->runner.acquire, &s->source);
+  if (err) return err;
+  s->sizes = tf_snapshot_sizes(s->engine); /* its own source is one of them */
+  err      = take_memory(s);
+  if (err) return err;
+  s->engine->runner.lane.onlooker =
+      (tf_lane_onlooker_t){.self = s, .before = before_event, .idle = while_idle};
+  s->next_ns    = tf_clock_monotonic_ns() + s->config.every_ns;
+  int sys_errno = pthread_create(&s->thread, NULL, run_thread, s);
+  if (sys_errno) return TF_ERR(E_CORE_THREAD, "the snapshots' thread: %s", strerror(sys_errno));
+  s->has_thread = true;
+  return TF_OK;
+}
+
+tf_err_t tf_snapshot_live_start(tf_engine_t *e, const tf_snapshot_live_config_t *config,
+                                tf_snapshot_live_t **live) {
+  size_t bytes = tf_align_up(sizeof **live, TF_LINE_PAIR_BYTES);
+  *live        = aligned_alloc(TF_LINE_PAIR_BYTES, bytes);
+  if (!*live) return TF_ERR(E_CORE_NO_MEMORY, "snapshots");
+  memset(*live, 0, bytes);
+  (*live)->engine = e;
+  (*live)->config = *config;
+  return start(*live);
+}
+
+void tf_snapshot_live_stop(tf_snapshot_live_t *s) {
+  if (!s) return;
+  tf_store_release(&s->stopping, 1); /* pairs with: run_thread */
+  if (s->has_thread) pthread_join(s->thread, NULL);
+  step(s);
+  if (phase_of(s) != PHASE_IDLE) tf_count_add(&s->counts.given_up, 1);
+  tf_arena_fini(&s->arena);
+  free(s);
+}

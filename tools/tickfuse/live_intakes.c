@@ -1,0 +1,212 @@
+#include "live_intakes.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/nearest.h"
+#include "source/registry.h"
+#include "source/source.h"
+
+#define MESSAGE_BYTES_DEFAULT (1u << 20)
+/* Requests that wait while a lane is held up: eight of the largest, or thousands of the usual ones. */
+#define INBOX_MESSAGES 8u
+
+static const tf_intake_t *find(const char *name) {
+  for (uint32_t i = 0; i < tf_intake_cnt; i++)
+    if (strcmp(tf_intakes[i]->name, name) == 0) return tf_intakes[i];
+  return NULL;
+}
+
+/* ---- configs ---- */
+
+static tf_err_t check_name(const tf_config_feed_t *f) {
+  char known[128] = "";
+  if (find(f->from)) return TF_OK;
+  for (uint32_t i = 0; i < tf_intake_cnt; i++)
+    snprintf(known + strlen(known), sizeof known - strlen(known), " %s", tf_intakes[i]->name);
+  return TF_ERR(E_SOURCE_CONFIG, "found \"%s\", expected one of%s", f->from, known);
+}
+
+/* Keys of an intake at a venue that sessions connect to. */
+static tf_err_t check_session(const tf_config_feed_t *f, const char **key) {
+  *key = f->listen.host                     ? "listen"
+         : f->token_file                    ? "token_file"
+         : f->cert_file                     ? "cert_file"
+         : f->tls_key_file                  ? "tls_key_file"
+         : f->times != TF_CONFIG_TIMES_OURS ? "times"
+         : strcmp(f->from, "http") != 0     ? "from"
+                                            : NULL;
+  if (!*key) return TF_OK;
+  return TF_ERR(E_SOURCE_CONFIG, "%s is a key of the venue events, not of %s", *key, f->venue);
+}
+
+tf_err_t tf_live_intakes_check(const tf_config_feed_t *f, const tf_feed_t *feed, const char **key) {
+  if (tf_feed_is_dialed(feed)) return check_session(f, key);
+  *key         = "from";
+  tf_err_t err = check_name(f);
+  if (err) return err;
+  *key = "fallback";
+  if (f->fallback_cnt > 0)
+    return TF_ERR(E_SOURCE_CONFIG, "nothing can stand in for events that are sent to us");
+  *key = "listen";
+  if (strcmp(f->from, "http") == 0 && !f->listen.host)
+    return TF_ERR(E_SOURCE_CONFIG, "an address to listen on is wanted: 127.0.0.1:8091");
+  *key = "cert_file";
+  if (!f->cert_file != !f->tls_key_file)
+    return TF_ERR(E_SOURCE_CONFIG, "cert_file and tls_key_file belong together");
+  return TF_OK;
+}
+
+static void config_of(tf_live_intake_t *row, const tf_config_t *config,
+                      const tf_live_connection_t *connection) {
+  const tf_config_feed_t *f  = &config->feeds[connection->feed_idx];
+  bool                    v6 = f->listen.host && strchr(f->listen.host, ':');
+  snprintf(row->listen, sizeof row->listen, "%s%s%s:%u", v6 ? "[" : "",
+           f->listen.host ? f->listen.host : "", v6 ? "]" : "", f->listen.port);
+  row->config = (tf_intake_config_t){
+      .name   = connection->name,
+      .listen = row->listen,
+      .message_bytes_max =
+          (uint32_t)(f->message_bytes_max ? f->message_bytes_max : MESSAGE_BYTES_DEFAULT),
+      .clients_max  = f->clients_max,
+      .rate_max     = f->rate_max,
+      .events_max   = config->engine.message_levels_max,
+      .patterns     = connection->symbols,
+      .pattern_cnt  = connection->symbol_cnt,
+      .token_file   = f->token_file,
+      .cert_file    = f->cert_file,
+      .tls_key_file = f->tls_key_file};
+}
+
+/* ---- a row ---- */
+
+static tf_err_t make_inbox(tf_live_intake_t *row) {
+  uint64_t capacity = tf_inbox_capacity_for((uint64_t)row->config.message_bytes_max *
+                                            INBOX_MESSAGES / TF_INBOX_MESSAGES_IN_CAPACITY);
+  size_t   bytes    = tf_inbox_bytes(capacity);
+  row->inbox_memory = bytes ? aligned_alloc(TF_LINE_PAIR_BYTES, bytes) : NULL;
+  row->state        = calloc(1, row->intake->state_bytes(&row->config));
+  if (!row->inbox_memory || !row->state)
+    return TF_ERR(E_CORE_NO_MEMORY, "%zu bytes for the inbox of feed %s", bytes, row->name);
+  memset(row->inbox_memory, 0, bytes); /* touched before the lane reads it */
+  row->inbox = tf_inbox_init(row->inbox_memory, capacity);
+  return TF_OK;
+}
+
+static tf_err_t make_source(tf_live_intake_t *row, const tf_config_t *config,
+                            const tf_live_connection_t *connection, uint32_t row_idx,
+                            const tf_text_port_t *texts, tf_instruments_t *instruments,
+                            tf_tap_t tap, tf_source_t **source) {
+  const tf_config_feed_t  *f = &config->feeds[connection->feed_idx];
+  tf_inbox_source_config_t c = {.feed        = connection->feed,
+                                .feed_config = tf_live_plan_feed(connection, f, instruments, NULL),
+                                .inbox       = row->inbox,
+                                .events_cap  = config->engine.message_levels_max,
+                                .tap         = tap,
+                                .tap_source_idx = row_idx,
+                                .intake         = row->intake,
+                                .intake_state   = row->state};
+  c.feed_config.texts        = texts;
+  size_t   bytes             = tf_inbox_source_arena_bytes(&c);
+  tf_err_t err               = tf_arena_init(&row->arena, "intake", bytes);
+  if (!err) err = tf_inbox_source_init(&c, &row->arena, source);
+  return err;
+}
+
+tf_err_t tf_live_intakes_start(tf_live_intakes_t *intakes, const tf_config_t *config,
+                               const tf_live_plan_t *plan, uint32_t row_idx,
+                               tf_instruments_t *instruments, tf_tap_t tap, tf_source_t **source) {
+  const tf_live_connection_t *connection = &plan->rows[row_idx];
+  tf_live_intake_t           *row        = &intakes->rows[row_idx];
+  row->intake                            = find(config->feeds[connection->feed_idx].from);
+  row->name                              = connection->name;
+  TF_ASSERT(row->intake != NULL); /* the plan has checked it */
+  config_of(row, config, connection);
+  tf_err_t err = make_inbox(row);
+  if (!err)
+    err = make_source(row, config, connection, row_idx, intakes->texts, instruments, tap, source);
+  if (!err) err = row->intake->open(row->state, &row->config, row->inbox);
+  if (err) return tf_error_add(err, "preparing the feed %s", row->name);
+  row->is_open = true;
+  if (row->intake->port)
+    tf_log(TF_LOG_NOTICE, "events_listening", "feed=%s address=%s port=%u", row->name, row->listen,
+           row->intake->port(row->state));
+  return TF_OK;
+}
+
+void tf_live_intakes_close(tf_live_intakes_t *intakes) {
+  for (uint32_t i = 0; i < TF_ARRAY_CNT(intakes->rows); i++) {
+    tf_live_intake_t *row = &intakes->rows[i];
+    if (row->is_open) row->intake->close(row->state);
+    row->is_open = false;
+  }
+}
+
+void tf_live_intakes_stop(tf_live_intakes_t *intakes) {
+  tf_live_intakes_close(intakes);
+  for (uint32_t i = 0; i < TF_ARRAY_CNT(intakes->rows); i++) {
+    tf_live_intake_t *row = &intakes->rows[i];
+    free(row->state);
+    free(row->inbox_memory);
+    tf_arena_fini(&row->arena);
+    *row = (tf_live_intake_t){0};
+  }
+}
+
+/* ---- for those who look on ---- */
+
+void tf_live_intakes_publish(const tf_live_intakes_t *intakes, const tf_publish_t *p) {
+  for (uint32_t i = 0; i < TF_ARRAY_CNT(intakes->rows); i++) {
+    const tf_live_intake_t *row = &intakes->rows[i];
+    tf_metrics_block_t     *b   = p->feeds[i];
+    tf_intake_counts_t      c;
+    if (!row->intake || !b) continue;
+    row->intake->counts(row->state, &c);
+    tf_metrics_set(b, TF_METRIC_FEED_INTAKE_PUT, c.messages);
+    tf_metrics_set(b, TF_METRIC_FEED_INTAKE_TAKEN, tf_inbox_taken(row->inbox));
+    tf_metrics_set(b, TF_METRIC_FEED_INTAKE_WAITING, tf_inbox_waiting(row->inbox));
+    tf_metrics_set(b, TF_METRIC_FEED_INTAKE_REFUSED, c.refused);
+    tf_metrics_set(b, TF_METRIC_FEED_INTAKE_BUSY, c.busy);
+    tf_metrics_set(b, TF_METRIC_FEED_INTAKE_ERRORS, c.errors);
+    tf_metrics_set(b, TF_METRIC_FEED_INTAKE_GAPS, c.gaps);
+    tf_metrics_set(b, TF_METRIC_FEED_INTAKE_LAG, c.lag);
+  }
+}
+
+json_t *tf_live_intakes_json(const tf_live_intakes_t *intakes) {
+  json_t *list = NULL;
+  for (uint32_t i = 0; i < TF_ARRAY_CNT(intakes->rows); i++) {
+    const tf_live_intake_t *row = &intakes->rows[i];
+    tf_intake_counts_t      c;
+    if (!row->intake) continue;
+    row->intake->counts(row->state, &c);
+    uint64_t waiting = tf_inbox_waiting(row->inbox), taken = tf_inbox_taken(row->inbox);
+    if (!list) list = json_array();
+    json_array_append_new(list,
+                          json_pack("{sssssIsIsIsIsIsIsIsIsIsI}", "name", row->name, "from",
+                                    row->intake->name, "messages", (json_int_t)c.messages, "bytes",
+                                    (json_int_t)c.bytes, "taken", (json_int_t)taken, "waiting",
+                                    (json_int_t)waiting, "refused", (json_int_t)c.refused, "busy",
+                                    (json_int_t)c.busy, "errors", (json_int_t)c.errors, "gaps",
+                                    (json_int_t)c.gaps, "position", (json_int_t)c.position,
+                                    "residual", (json_int_t)(c.messages - taken - waiting)));
+  }
+  return list;
+}
+
+void tf_live_intakes_print(const tf_live_intakes_t *intakes, FILE *out) {
+  for (uint32_t i = 0; i < TF_ARRAY_CNT(intakes->rows); i++) {
+    const tf_live_intake_t *row = &intakes->rows[i];
+    tf_intake_counts_t      c;
+    if (!row->intake) continue;
+    row->intake->counts(row->state, &c);
+    fprintf(out,
+            "intake     %s, %s: %" PRIu64 " messages, %" PRIu64 " taken, %" PRIu64
+            " refused, %" PRIu64 " times full\n",
+            row->name, row->intake->name, c.messages, tf_inbox_taken(row->inbox), c.refused,
+            c.busy);
+  }
+}

@@ -1,0 +1,33 @@
+#include "live_lease.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "boot/lease_page.h"
+#include "cli.h"
+#include "core/error.h"
+#include "core/log.h"
+
+#define LOOK_NS (5 * TF_NS_PER_MS)
+
+static void *look(void *page) {
+  while (!tf_lease_page_is_over(page, tf_lease_clock_ns()))
+    nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
+  tf_log(TF_LOG_FATAL, "lease_over", "why=\"the partition is another engine's, or will be\"");
+  _exit(TF_EXIT_FAILED);
+}
+
+tf_err_t tf_live_lease_start(int fd) {
+  const tf_lease_page_t *page;
+  pthread_t              thread;
+  (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+  tf_err_t err = tf_lease_page_join(fd, &page);
+  if (err) return err;
+  if (pthread_create(&thread, NULL, look, (void *)(uintptr_t)page) != 0)
+    return TF_ERR(E_CORE_THREAD, "the lease's watch");
+  (void)pthread_detach(thread);
+  return TF_OK;
+}

@@ -1,0 +1,51 @@
+#include "snapshot_file.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "boot/snapshot.h"
+#include "core/error.h"
+#include "file/sealed.h"
+
+#define PATH_BYTES 4096
+
+static const tf_sealed_kind_t KIND = {"TFSNAPSH", TF_SNAPSHOT_VERSION};
+
+static tf_err_t path_of(char path[PATH_BYTES], const char *name, uint32_t back_cnt) {
+  int n = snprintf(path, PATH_BYTES, back_cnt ? "%s.%u" : "%s", name, back_cnt);
+  return n < PATH_BYTES ? TF_OK : TF_ERR(E_FILE_WRITE, "%s: too long a name", name);
+}
+
+/* What stands there becomes the one before: as a second name, so that the first is never without a file. */
+static tf_err_t keep_last(const char *name) {
+  char     before[PATH_BYTES];
+  tf_err_t err = path_of(before, name, 1);
+  if (err || access(name, F_OK) != 0) return err;
+  if (unlink(before) != 0 && errno != ENOENT)
+    return TF_ERR(E_FILE_WRITE, "%s: %s", before, strerror(errno));
+  return link(name, before) == 0 ? TF_OK : TF_ERR(E_FILE_WRITE, "%s: %s", before, strerror(errno));
+}
+
+static tf_err_t put(void *self, const char *name, const tf_snapshot_mark_t *mark, const void *bytes,
+                    size_t bytes_cnt) {
+  (void)self, (void)mark;
+  tf_err_t err = keep_last(name);
+  return err ? err : tf_sealed_write(name, &KIND, bytes, bytes_cnt);
+}
+
+static tf_err_t get(void *self, const char *name, uint32_t back_cnt, void **bytes,
+                    size_t *bytes_cnt) {
+  (void)self;
+  char     path[PATH_BYTES];
+  tf_err_t err = path_of(path, name, back_cnt);
+  *bytes       = NULL;
+  *bytes_cnt   = 0;
+  if (err) return err;
+  if (access(path, F_OK) != 0) return TF_ERR(E_BOOT_SNAPSHOT_NONE, "%s: %s", path, strerror(errno));
+  return tf_sealed_read(path, &KIND, bytes, bytes_cnt);
+}
+
+tf_snapshot_store_t tickfuse_snapshot_files(void) {
+  return (tf_snapshot_store_t){.put = put, .get = get};
+}
