@@ -381,7 +381,7 @@ static tf_err_t start_http(const tf_config_t *config) {
 }
 
 static tf_err_t start_control(const tf_config_t *config) {
-  if (!config->control.path && !tf_serving_wants_control(config) && !engine.continues_seq)
+  if (!config->control.path && !tf_serving_wants_control(config) && !tf_engine_continues(&engine))
     return TF_OK;
   tf_control_config_t control = {.engine     = &engine,
                                  .version    = TF_VERSION,
@@ -431,8 +431,8 @@ static void wait_for_end(const tf_live_options_t *options) {
       publish_heap();
       tf_live_alarms_tick(&live.alarms, engine.publish.page);
       tf_live_capture_publish(&live.capture, &engine.publish);
-      tf_text_source_publish(engine.texts, &engine.publish);
       tf_live_intakes_publish(&live.intakes, &engine.publish);
+      tf_text_source_publish(engine.texts, &engine.publish);
       if (options->recording && !options->json) draw_progress(now_ns - begin_ns);
       for (uint32_t i = 0; i < live.feed_cnt; i++)
         tf_live_metadata_tick(&live.feeds[i].metadata, &engine.instruments);
