@@ -488,6 +488,7 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   if (!err) err = tf_live_tape_start(&live.tape, &engine, options->tape);
   if (!err)
     err = tf_text_source_open(&engine, TF_TEXT_MODE_LIVE, tf_live_capture_tap(&live.capture));
+  live.intakes.texts = tf_text_source_port(engine.texts);
   if (!err) err = start_feeds(config);
   if (!err) err = tf_ranks_start(&live.ranks, live.dialer);
   if (!err) err = tf_runtimes_open(&engine, tf_live_capture_tap(&live.capture));
