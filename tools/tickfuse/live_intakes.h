@@ -22,7 +22,8 @@ typedef struct tf_live_intake {
 } tf_live_intake_t;
 
 typedef struct tf_live_intakes {
-  tf_live_intake_t rows[TF_LIVE_CONNECTIONS_MAX]; /* by the plan's */
+  const tf_text_port_t *texts; /* who hears texts, set before a start; NULL: nobody */
+  tf_live_intake_t      rows[TF_LIVE_CONNECTIONS_MAX]; /* by the plan's */
 } tf_live_intakes_t;
 
 /* What is wrong with a feed that an intake brings, as far as its config tells: *key names the key of the mistake.

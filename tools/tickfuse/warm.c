@@ -36,23 +36,23 @@ static bool is_exact(const tf_config_t *config) {
   return config->engine.snapshot_restore == TF_CONFIG_RESTORE_EXACT;
 }
 
-/* The newest that can be read, or the one before it. */
+/* The newest, or where it cannot be read the one before it. Where there is no newest, somebody took it away. */
 static tf_err_t find_snapshot(const char *name) {
   const tf_snapshot_store_t store = snapshots();
   tf_snapshot_mark_t        mark;
   tf_err_t                  err = TF_OK;
   for (uint32_t back = 0; back < 2; back++) {
     err = store.get(store.self, name, back, &found.bytes, &found.bytes_cnt);
+    if (err == E_BOOT_SNAPSHOT_NONE) {
+      if (back == 0) tf_log(TF_LOG_NOTICE, "snapshot_missing", "path=%s", name);
+      return err;
+    }
     if (!err) err = tf_snapshot_read_mark(found.bytes, found.bytes_cnt, &mark);
     if (!err) return TF_OK;
     free(found.bytes);
     found.bytes = NULL;
-    if (err == E_BOOT_SNAPSHOT_NONE) {
-      if (back == 0) tf_log(TF_LOG_NOTICE, "snapshot_missing", "path=%s", name);
-    } else {
-      tf_log(TF_LOG_WARN, "snapshot_refused", "path=%s before=%u code=%s text=\"%s\"", name, back,
-             tf_error_name(err), tf_error_text());
-    }
+    tf_log(TF_LOG_WARN, "snapshot_refused", "path=%s before=%u code=%s text=\"%s\"", name, back,
+           tf_error_name(err), tf_error_text());
   }
   return err;
 }
@@ -143,7 +143,6 @@ tf_err_t tickfuse_warm_watch(tf_engine_t *e) {
 tf_err_t tickfuse_warm_end(tf_engine_t *e) {
   const char *path = e->config->engine.snapshot;
   tf_snapshot_live_stop(e->snapshots);
-  e->snapshots = NULL;
   if (!path || e->runner.acquire.failed == E_BOOT_SNAPSHOT) return TF_OK;
   const tf_snapshot_store_t store = snapshots();
   const size_t              room  = tf_snapshot_bytes_max(e);
