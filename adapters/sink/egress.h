@@ -56,7 +56,8 @@ typedef struct tf_outlet_view {
 typedef struct tf_out {
   const void *record; /* config->shape; valid during the call */
   uint64_t    seq;
-  bool        late; /* older than max_age or its own expiry: to be marked, never sent as fresh */
+  bool        late;   /* older than max_age or its own expiry: to be marked, never sent as fresh */
+  uint32_t    missed; /* records of a filtered stream that the queue dropped before it */
 } tf_out_t;
 
 typedef struct
@@ -102,8 +103,8 @@ uint64_t tf_egress_last_seq(const void *state);
 uint64_t tf_egress_durable_seq(const void *state);
 void     tf_egress_counts(const void *state, tf_sink_counts_t *counts);
 
-/* Defines tf_sink_NAME over the outlet OUTLET. */
-#define TF_EGRESS_SINK(NAME, HELP, OUTLET, POLICIES, POLICY, CARRIES)                              \
+/* Defines tf_sink_NAME over the outlet OUTLET. KEYS: tf_sink_t.keys, besides TF_SINK_KEYS_QUEUE. */
+#define TF_EGRESS_SINK(NAME, HELP, OUTLET, POLICIES, POLICY, CARRIES, KEYS)                        \
   static size_t NAME##_bytes(const tf_sink_config_t *config) {                                     \
     return tf_egress_bytes(&(OUTLET), config);                                                     \
   }                                                                                                \
@@ -113,6 +114,7 @@ void     tf_egress_counts(const void *state, tf_sink_counts_t *counts);
   extern const tf_sink_t tf_sink_##NAME;                                                           \
   const tf_sink_t        tf_sink_##NAME = {.name        = #NAME,                                   \
                                            .help        = (HELP),                                  \
+                                           .keys        = TF_SINK_KEYS_QUEUE " " KEYS,             \
                                            .policies    = (POLICIES),                              \
                                            .carries     = (CARRIES),                               \
                                            .policy      = (POLICY),                                \

@@ -11,7 +11,9 @@
  * stream's last message, whose id says where to go on. Any trouble ends the connection.
  *
  * The stream is this sink's alone. Subjects are STREAM.KIND.VENUE.INSTRUMENT, for consumers to filter by
- * (DECISIONS.decisions.BINANCE-SPOT.BTCUSDT); the order is the stream's, over all of them. */
+ * (DECISIONS.decisions.BINANCE-SPOT.BTCUSDT); with `partitions` STREAM.KIND.PPPP.VENUE.INSTRUMENT, PPPP the instrument's
+ * partition (tf/partition.h). What is of no instrument, a command among events, is in partition 0000, NONE.NONE. The
+ * order is the stream's, over all of them. */
 #include <string.h>
 
 #include "broker/nats_link.h"
@@ -21,6 +23,7 @@
 #include "sink/encode.h"
 #include "tf/atomic.h"
 #include "tf/io.h"
+#include "tf/partition.h"
 
 #define STREAM_CHARS_MAX 64u
 #define SUBJECT_BYTES    256u
@@ -256,16 +259,20 @@ static void subject_of(const tf_sink_config_t *config, const void *record, char 
   const char             *name = unknown, *kind = kind_of(config->shape.carries);
   const tf_instruments_t *table = config->instruments;
   snprintf(unknown, sizeof unknown, "%u.UNKNOWN", id);
+  if (id == UINT32_MAX) name = "NONE.NONE";
   /* pairs with: the decoder's append, tf/instrument.h */
   if (table && id < tf_load_acquire_u32(&table->cnt)) name = table->rows[id].name;
   const char *venue = strrchr(name, '.');
   size_t      chars = venue ? (size_t)(venue - name) : strlen(name);
   size_t      at    = (size_t)snprintf(subject, SUBJECT_BYTES, "%s", config->stream);
   at                = put_token(subject, at, kind, strlen(kind));
-  at                = venue && venue[1] ? put_token(subject, at, venue + 1, strlen(venue + 1))
-                                        : put_token(subject, at, "UNKNOWN", 7);
-  at                = put_token(subject, at, name, chars);
-  subject[at]       = '\0';
+  if (config->partition_cnt)
+    at += (size_t)snprintf(subject + at, SUBJECT_BYTES - at, "." TF_PARTITION_FORMAT,
+                           id == UINT32_MAX ? 0 : tf_partition_of(name, config->partition_cnt));
+  at          = venue && venue[1] ? put_token(subject, at, venue + 1, strlen(venue + 1))
+                                  : put_token(subject, at, "UNKNOWN", 7);
+  at          = put_token(subject, at, name, chars);
+  subject[at] = '\0';
 }
 
 static natsStatus set_headers(nats_t *n, natsMsg *msg, uint64_t seq) {
@@ -401,4 +408,6 @@ const tf_outlet_t        tf_nats_outlet = {.state_bytes = outlet_bytes,
                                            .keeps_tail  = true};
 
 TF_EGRESS_SINK(nats, "NATS JetStream, exactly once; url: the servers, stream: its name",
-               tf_nats_outlet, TF_BROKER_POLICIES, TF_OVERFLOW_SPILL, TF_BROKER_CARRIES);
+               tf_nats_outlet, TF_BROKER_POLICIES, TF_OVERFLOW_SPILL, TF_BROKER_CARRIES,
+               "url stream stream_create stream_keep user password_file token_file ca_file "
+               "cert_file tls_key_file spool spool_max batch linger");

@@ -108,11 +108,14 @@ TF_COLD static int ask_pauses(tf_control_t *c, uint64_t asks) {
 
 /* First of all, so that a replay of the capture numbers its decisions as this engine does. */
 TF_COLD static int tell_sequence(tf_control_t *c) {
-  c->has_told_sequence = true;
-  if (c->config.engine->continues_seq == 0) return 0;
-  tf_event_t event         = {.kind = TF_EVENT_CONTROL, .instrument_id = UINT32_MAX};
-  event.u.control.command  = TF_CONTROL_SEQUENCE;
-  event.u.control.position = (int64_t)c->config.engine->continues_seq;
+  c->has_told_sequence         = true;
+  const tf_continues_t *behind = &c->config.engine->continues;
+  if (!tf_engine_continues(c->config.engine)) return 0;
+  tf_event_t event            = {.kind = TF_EVENT_CONTROL, .instrument_id = UINT32_MAX};
+  event.u.control.command     = TF_CONTROL_SEQUENCE;
+  event.u.control.position    = (int64_t)behind->decision_seq;
+  event.u.control.reserved[0] = behind->ingest_seq;
+  event.u.control.reserved[1] = behind->row_seq;
   publish_event(c, &event);
   return 1;
 }

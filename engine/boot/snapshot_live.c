@@ -82,7 +82,7 @@ static int poll_wanted(tf_source_t *source, uint64_t now_ns) {
   tf_snapshot_save_acquire(s->engine, s->bytes + sizeof(tf_snapshot_head_t),
                            s->sizes.acquire_bytes);
   s->armed_seq    = a->ingest_seq;
-  s->armed_events = a->ingest_seq - a->resumed_seq - a->events_dropped;
+  s->armed_events = tf_acquire_published(a) - a->resumed_cnt - a->events_dropped;
   set_phase(s, PHASE_ARMED);
   tf_lane_attend_from_outside(&s->engine->runner.lane, true);
   return 1;

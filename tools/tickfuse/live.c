@@ -379,7 +379,7 @@ static tf_err_t start_http(const tf_config_t *config) {
 }
 
 static tf_err_t start_control(const tf_config_t *config) {
-  if (!config->control.path && !tf_serving_wants_control(config) && !engine.continues_seq)
+  if (!config->control.path && !tf_serving_wants_control(config) && !tf_engine_continues(&engine))
     return TF_OK;
   tf_control_config_t control = {.engine     = &engine,
                                  .version    = TF_VERSION,
