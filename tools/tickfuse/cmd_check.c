@@ -108,7 +108,7 @@ static uint32_t sinks_on_lane(const tf_config_t *config, char notes[][TF_CONFIG_
   static const char *const waiting[] = {"journal",
                                         "stdout"}; /* in place, by default policy block */
   const uint8_t            block     = TF_OVERFLOW_BLOCK + 1;
-  char                     path[64], where[512];
+  char                     path[64], where[256];
   for (uint32_t i = 0; i < config->sink_cnt && emit_shares_lane(config); i++) {
     const tf_config_sink_t *s = &config->sinks[i];
     bool may_wait = s->policy == block || s->policy == TF_CONFIG_SINK_AUTO, is_in_place = false;
@@ -117,7 +117,7 @@ static uint32_t sinks_on_lane(const tf_config_t *config, char notes[][TF_CONFIG_
     snprintf(path, sizeof path, "sinks[%u].policy", i);
     tf_config_where(config, path, where, sizeof where);
     snprintf(notes[cnt++], TF_CONFIG_ERROR_TEXT_BYTES,
-             "%s: emit shares the lane's thread: a %s sink's system calls are the lane's, and live "
+             "%s: emit shares the lane's thread: a %.20s sink's system calls are the lane's, and live "
              "it is not waited for, what it cannot take at once is dropped; give emit a thread",
              where, s->type);
   }
