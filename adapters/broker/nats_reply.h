@@ -10,6 +10,9 @@
 #define TF_NATS_REPLY_BYTES_MAX (256u << 10) /* a longer one is refused */
 #define TF_NATS_ID_BYTES        128u         /* of a message id with its NUL */
 
+/* Header of a message: which process wrote it. */
+#define TF_NATS_WRITER "Tf-Writer"
+
 /* err_code of errors that mean something of their own. */
 #define TF_NATS_STREAM_NOT_FOUND  10059
 #define TF_NATS_MESSAGE_NOT_FOUND 10037
@@ -31,7 +34,8 @@ typedef struct tf_nats_reply {
   uint64_t pending;      /* CONSUMER: and how many wait in the stream */
   uint64_t waiting;      /* CONSUMER: requests for messages that it knows of */
   char     message_id
-      [TF_NATS_ID_BYTES]; /* MSG.GET: its Nats-Msg-Id; "" if it has none, or a longer one */
+      [TF_NATS_ID_BYTES];        /* MSG.GET: its Nats-Msg-Id; "" if it has none, or a longer one */
+  char writer[TF_NATS_ID_BYTES]; /* and its TF_NATS_WRITER, likewise */
 } tf_nats_reply_t;
 
 /* What was asked. */

@@ -138,6 +138,12 @@ static bool is_foreign(const tf_egress_t *e, uint64_t seq) {
   return !e->config.is_replay && seq > e->recovered_seq && is_there(e, seq);
 }
 
+/* Numbers of ours that were on the way when somebody else used them: they are not ours that arrived. */
+static bool is_overtaken(const tf_egress_t *e, uint64_t there) {
+  return e->view.is_tail_foreign && !e->config.is_replay && there > 0 &&
+         tf_window_seq(&e->window, e->window.begin + there - 1) > e->recovered_seq;
+}
+
 static void count_there(tf_egress_t *e) {
   e->counts.already_there++;
   e->counts.acked++;
@@ -170,9 +176,11 @@ static void rewind_to_tail(tf_egress_t *e) {
     tf_store_release(&e->is_tail_known, 1);            /* pairs with: tf_egress_last_seq */
   }
   if (e->outlet->keeps_tail && e->tail_seq < e->counts.last_seq) resend_lost(e);
-  uint64_t there = e->tail_seq ? tf_window_covered(w, w->end, e->tail_seq) : 0;
-  if (w->begin + there > w->touched && is_foreign(e, tf_window_seq(w, w->begin + there - 1))) {
-    fence(e, tf_window_seq(w, w->touched));
+  uint64_t there    = e->tail_seq ? tf_window_covered(w, w->end, e->tail_seq) : 0;
+  bool     is_ahead = w->begin + there > w->touched;
+  if ((is_ahead && is_foreign(e, tf_window_seq(w, w->begin + there - 1))) ||
+      is_overtaken(e, there)) {
+    fence(e, tf_window_seq(w, is_ahead ? w->touched : w->begin));
     return;
   }
   e->counts.already_there += there;

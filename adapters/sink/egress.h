@@ -16,7 +16,8 @@
  *
  * The tail may be ahead of all that this engine took. In a replay that is another replay of the same
  * input: what it left is acked as it comes by. In a live engine somebody else has used our numbers: the
- * sink ends with E_SINK_FENCED and says so, before anything is taken for delivered that is not. A tail behind
+ * sink ends with E_SINK_FENCED and says so, before anything is taken for delivered that is not: so it does where
+ * another process wrote a tail that covers what this one has on the way. A tail behind
  * what was acked: the destination has lost records; from a spool they are sent again as far as it
  * still has them, and the hole that is left is counted in errors and told in the log.
  *
@@ -49,7 +50,8 @@ typedef struct tf_outlet_view {
   uint32_t connection; /* rises whenever READY is reached anew: what was in flight is in doubt */
   uint64_t tail_seq;   /* READY: the last sequence that the destination holds; 0: none, or a
                                    destination that holds nothing (udp, http, listeners) */
-  uint64_t acked_seq;  /* of this connection: all that was sent up to here is there for good */
+  bool     is_tail_foreign; /* another process wrote it, as its own mark says */
+  uint64_t acked_seq;       /* of this connection: all that was sent up to here is there for good */
 } tf_outlet_view_t;
 
 /* One record on its way out. */

@@ -1,6 +1,9 @@
 /* NATS JetStream, each record once and in order whatever breaks. A record is a message of the stream with
  *
  *   Nats-Msg-Id                 STREAM-SEQUENCE: two of one id within the stream's duplicate_window are one
+ *   Tf-Writer                   which process wrote it, by a number of chance: an end of the stream that
+ *                               another wrote, with numbers that we have on the way, ends the sink. So that it is
+ *                               looked at, an id that was taken when we used it first ends the connection
  *   Nats-Expected-Last-Msg-Id   the id of the record before: the server takes it behind that one only
  *   Nats-Expected-Last-Sequence instead, on the first of a connection: the stream's last sequence as it was
  *                               read just before. The server forgets the last id with its restart, if that
@@ -14,7 +17,9 @@
  * (DECISIONS.decisions.BINANCE-SPOT.BTCUSDT); with `partitions` STREAM.KIND.PPPP.VENUE.INSTRUMENT, PPPP the instrument's
  * partition (tf/partition.h). What is of no instrument, a command among events, is in partition 0000, NONE.NONE. The
  * order is the stream's, over all of them. */
+#include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "broker/nats_link.h"
 #include "broker/nats_reply.h"
@@ -46,8 +51,11 @@ typedef struct nats {
   uint64_t       now_ns, deadline_ns; /* of the answer, or of the next acknowledgement */
   uint32_t       connection;
   uint64_t       tail_seq, acked_seq;
-  uint64_t       stream_seq; /* of the stream's last message when the tail was read */
-  uint64_t       chain_seq;  /* of the record sent last; 0: none on this connection yet */
+  char           writer[17]; /* ours */
+  bool           is_tail_foreign;
+  uint64_t       stream_seq;          /* of the stream's last message when the tail was read */
+  uint64_t       sent_seq, again_seq; /* the highest ever sent, and on earlier connections */
+  uint64_t       chain_seq;           /* of the record sent last; 0: none on this connection yet */
   uint64_t       flight_seqs[FLIGHT_CNT]; /* by token % FLIGHT_CNT */
   uint64_t flight_head, flight_tail; /* tokens: of the next sent, and of the oldest not acked */
   uint8_t *encoded;                  /* one record */
@@ -59,6 +67,7 @@ typedef struct nats {
 static void disconnect(nats_t *n) {
   if (n->phase == PHASE_READY) n->broker.counts.disconnects++;
   tf_nats_link_hang_up(&n->link);
+  n->again_seq   = n->sent_seq;
   n->phase       = PHASE_IDLE;
   n->deadline_ns = UINT64_MAX;
   n->chain_seq   = 0;
@@ -100,6 +109,7 @@ static void create_stream(nats_t *n) {
 
 static void ready(nats_t *n, uint64_t tail_seq) {
   n->tail_seq = n->acked_seq = tail_seq;
+  n->is_tail_foreign         = false;
   n->phase                   = PHASE_READY;
   n->deadline_ns             = UINT64_MAX;
   n->connection++;
@@ -136,6 +146,7 @@ static void take_tail(nats_t *n, const tf_nats_reply_t *reply) {
     return;
   }
   ready(n, seq);
+  n->is_tail_foreign = reply->writer[0] && strcmp(reply->writer, n->writer) != 0;
 }
 
 static void take_refusal(nats_t *n, const tf_nats_reply_t *reply) {
@@ -188,6 +199,11 @@ static void take_ack(nats_t *n, const tf_nats_reply_t *reply, uint64_t token) {
     TROUBLE(n,
             "the id %s-%llu is in the duplicate_window, and its message is in the stream no more "
             "(purged?): it is sent again when the window is over",
+            n->broker.config->stream, (unsigned long long)seq);
+    return;
+  }
+  if (reply->is_duplicate && seq > n->again_seq) {
+    TROUBLE(n, "the id %s-%llu was taken when this sink used it first: another process writes here",
             n->broker.config->stream, (unsigned long long)seq);
     return;
   }
@@ -288,6 +304,7 @@ static natsStatus set_headers(nats_t *n, natsMsg *msg, uint64_t seq) {
     snprintf(id, sizeof id, "%llu", (unsigned long long)n->stream_seq);
     status = natsMsgHeader_Set(msg, "Nats-Expected-Last-Sequence", id);
   }
+  if (status == NATS_OK) status = natsMsgHeader_Set(msg, TF_NATS_WRITER, n->writer);
   if (status != NATS_OK) return status;
   return natsMsgHeader_Set(msg, "Content-Type", tf_encode_content_type(n->broker.config->format));
 }
@@ -318,6 +335,7 @@ static uint32_t outlet_send(void *state, const tf_out_t *outs, uint32_t n_outs) 
     }
     if (n->flight_head == n->flight_tail) n->deadline_ns = n->now_ns + TF_BROKER_ANSWER_NS_MAX;
     n->flight_seqs[n->flight_head++ % FLIGHT_CNT] = n->chain_seq = outs[sent].seq;
+    if (outs[sent].seq > n->sent_seq) n->sent_seq = outs[sent].seq;
   }
   return sent;
 }
@@ -344,12 +362,13 @@ static void outlet_poll(void *state, uint64_t now_ns, uint64_t wait_ns, tf_outle
   if (n->phase >= PHASE_ASKING && now_ns >= n->deadline_ns)
     TROUBLE(n, "JetStream has not answered for %llu s",
             (unsigned long long)(TF_BROKER_ANSWER_NS_MAX / TF_NS_PER_SEC));
-  view->phase      = n->phase == PHASE_READY  ? TF_OUTLET_READY
-                     : n->phase == PHASE_IDLE ? TF_OUTLET_DOWN
-                                              : TF_OUTLET_CONNECTING;
-  view->connection = n->connection;
-  view->tail_seq   = n->tail_seq;
-  view->acked_seq  = n->acked_seq;
+  view->phase           = n->phase == PHASE_READY  ? TF_OUTLET_READY
+                          : n->phase == PHASE_IDLE ? TF_OUTLET_DOWN
+                                                   : TF_OUTLET_CONNECTING;
+  view->connection      = n->connection;
+  view->tail_seq        = n->tail_seq;
+  view->is_tail_foreign = n->is_tail_foreign;
+  view->acked_seq       = n->acked_seq;
 }
 
 static const tf_outlet_counts_t *outlet_counts(const void *state) {
@@ -384,9 +403,13 @@ static tf_err_t outlet_open(void *state, const tf_sink_config_t *config) {
   nats_t *n = state;
   memset(n, 0, sizeof *n);
   tf_broker_init(&n->broker, config);
-  n->encoded     = (uint8_t *)(n + 1);
-  n->deadline_ns = UINT64_MAX;
-  tf_err_t err   = check(config);
+  n->encoded      = (uint8_t *)(n + 1);
+  n->deadline_ns  = UINT64_MAX;
+  uint64_t chance = 0;
+  if (getrandom(&chance, sizeof chance, 0) != (ssize_t)sizeof chance)
+    return TF_ERR(E_CORE_SYSTEM, "sink %s: getrandom: %s", config->name, strerror(errno));
+  snprintf(n->writer, sizeof n->writer, "%016llx", (unsigned long long)chance);
+  tf_err_t err = check(config);
   if (!err) err = tf_nats_link_init(&n->link, &n->broker.reach);
   return err ? tf_error_add(err, "sink %s", config->name) : TF_OK;
 }

@@ -250,6 +250,7 @@ static uint64_t overwritten(const tf_outq_t *q) {
   /* relaxed: counts, each complete by itself; the consumer's first, so that the difference is not negative */
   uint64_t seen    = tf_load_relaxed(&q->taken) + tf_load_relaxed(&q->missed);
   uint64_t offered = tf_load_relaxed(&q->offered); /* relaxed: as above */
+  offered -= tf_load_relaxed(&q->dropped_low);     /* relaxed: as above; they never were in it */
   return offered > seen + q->config.slot_cnt ? offered - seen - q->config.slot_cnt : 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include "boot/remotes.h"
 #include "boot/runtimes.h"
+#include "boot/text_source.h"
 #include "core/clock.h"
 
 static json_t *number_of(const tf_metrics_block_t *block, tf_metric_t metric) {
@@ -201,5 +202,7 @@ void tf_control_status(const tf_control_status_t *self, json_t *answer) {
   json_object_set_new(answer, "tick_to_decision_ns", status_latency(page));
   json_object_set_new(answer, "feeds", status_feeds(e));
   if (e->runtimes || e->remotes) json_object_set_new(answer, "models", status_models(e));
+  json_t *texts = tf_text_source_json(e->texts, false);
+  if (texts) json_object_set_new(answer, "texts", texts);
   json_object_set_new(answer, "sinks", status_sinks(e));
 }

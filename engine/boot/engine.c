@@ -16,6 +16,7 @@
 #include "boot/runtimes.h"
 #include "boot/serving.h"
 #include "boot/sinks.h"
+#include "boot/text_source.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/hash.h"
@@ -570,6 +571,7 @@ void tf_engine_continue(tf_engine_t *e) {
   c->ingest_seq                                        = tf_sinks_last_seq(e, TF_CARRIES_EVENTS);
   c->row_seq = e->runner.lane.aside.row_seq = tf_sinks_last_seq(e, TF_CARRIES_FEATURES);
   if (quoted > c->ingest_seq) c->ingest_seq = quoted;
+  e->runner.acquire.ingest_seq = e->runner.acquire.seqs_skipped = c->ingest_seq;
   if (c->decision_seq)
     tf_log(TF_LOG_NOTICE, "decisions_continue", "behind=%" PRIu64, c->decision_seq);
   if (c->ingest_seq) tf_log(TF_LOG_NOTICE, "events_continue", "behind=%" PRIu64, c->ingest_seq);
@@ -587,6 +589,7 @@ tf_err_t tf_engine_start(tf_engine_t *e) {
   if (!err && e->model_places) err = tf_model_places_start(e->model_places);
   if (!err) err = tf_runtimes_start(e->runtimes);
   if (!err) err = tf_remotes_start(e->remotes);
+  if (!err) err = tf_text_source_start(e->texts);
   if (!err) tf_outcomes_start(e);
   return err ? err : tf_runner_start(&e->runner);
 }
@@ -600,6 +603,7 @@ tf_err_t tf_engine_join(tf_engine_t *e) {
   tf_model_server_stop(e->model_server);
   tf_runtimes_stop(e->runtimes);
   tf_remotes_stop(e->remotes);
+  tf_text_source_stop(e->texts);
   tf_outcomes_stop(e->outcome_capture);
   tf_model_places_stop(e->model_places);
   bool is_missed =
@@ -617,6 +621,7 @@ tf_err_t tf_engine_join(tf_engine_t *e) {
 void tf_engine_fini(tf_engine_t *e) {
   tf_emit_close(&e->runner.emit, tf_clock_wall_ns());
   tf_outcomes_fini(e->outcome_capture);
+  tf_text_source_fini(e->texts);
   tf_model_server_fini(e->model_server);
   tf_model_places_fini(e->model_places);
   for (uint32_t i = 0; i < e->model_cnt; i++) tf_serving_unload(e, i);

@@ -34,4 +34,5 @@ tf_library(tf_boot
     sinks.c
     snapshot.c
     snapshot_live.c
+    text_source.c
   DEPS tf_config tf_expr tf_stage tf_io PkgConfig::JANSSON)

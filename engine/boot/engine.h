@@ -58,6 +58,7 @@ typedef struct tf_engine {
   struct tf_model_places    *model_places;    /* NULL: no model is one an instrument */
   struct tf_runtimes        *runtimes;        /* NULL: no model is answered by another runtime */
   struct tf_remotes         *remotes;         /* NULL: no model is answered by a worker */
+  struct tf_text_source     *texts;           /* NULL: nobody reads texts */
   struct tf_outcome_capture *outcome_capture; /* NULL: nothing of it is captured */
   struct tf_snapshot_live   *snapshots;       /* NULL: none are taken while it runs */
   tf_lost_books_t  lost_books; /* written by the lane, for live sessions; a replay has none */

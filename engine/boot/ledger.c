@@ -3,12 +3,13 @@
 #include "boot/outcomes.h"
 #include "boot/remotes.h"
 #include "boot/runtimes.h"
+#include "boot/text_source.h"
 
 #include <string.h>
 
 const char *const tf_ledger_names[TF_LEDGER_ROW_CNT] = {
-    "bytes",     "messages", "events",   "consumed", "inference",
-    "decisions", "sinks",    "passages", "runtimes", "workers"};
+    "bytes", "messages", "events",   "consumed", "inference", "decisions",
+    "sinks", "passages", "runtimes", "workers",  "texts"};
 
 static uint64_t sum(const uint64_t *words, uint32_t cnt) {
   uint64_t total = 0;
@@ -72,6 +73,8 @@ void tf_ledger_close(tf_ledger_t *l, const tf_engine_t *engine) {
   int64_t uncaptured = (int64_t)(tf_remotes_kept(engine->remotes) + lane->shed.counts.noted -
                                  tf_outcomes_captured(engine->outcome_capture));
   l->residual[TF_LEDGER_WORKERS] += uncaptured < 0 ? -uncaptured : uncaptured;
+
+  l->residual[TF_LEDGER_TEXTS] = tf_text_source_residual(engine->texts);
 
   uint64_t decision_lag = engine->decision_ring ? tf_ring_fill_cnt(engine->decision_ring) : 0;
   l->residual[TF_LEDGER_DECISIONS] =

@@ -36,7 +36,7 @@ static void push(tf_acquire_t *a, const tf_batch_t *batch) {
   }
 }
 
-/* This engine goes on behind what the sinks that carry events or quotes hold already. */
+/* A recording of an engine that went on behind what the sinks of events or quotes held: so does its replay. */
 static TF_COLD void on_control(tf_acquire_t *a, const tf_event_t *e) {
   if (e->u.control.command != TF_CONTROL_SEQUENCE || e->u.control.reserved[0] <= a->ingest_seq)
     return;

@@ -9,20 +9,104 @@
 
 #define TF_STEPS_ONLY
 #ifdef __CUDACC__
+#define TF_ELEMENTARY static __device__ __noinline__
 #pragma nv_diag_suppress 177 /* what only the CPU's part of a file calls */
 #else
+#define TF_ELEMENTARY static
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"
 #endif
-#include "indicator/bar_volume.c"
-#include "indicator/change.c"
-#include "indicator/directional.c"
-#include "indicator/operator.c"
-#include "indicator/price.c"
-#include "indicator/stops.c"
-#include "indicator/variation.c"
-#include "indicator/volatility.c"
+#include "indicator/average.h"
+#include "indicator/block.h"
+#include "indicator/candle.h"
+#include "indicator/log_ratio.h"
+#include "indicator/true_range.h"
+#include "indicator/variance.h"
 #include "indicator/window.h"
+
+#include "indicator/average.c"
+#include "indicator/elementary.c"
+/* What a file calls its own may be another's, too. */
+namespace tf_steps_averages {
+#include "indicator/averages.c"
+}
+using namespace tf_steps_averages;
+namespace tf_steps_bands {
+#include "indicator/bands.c"
+}
+using namespace tf_steps_bands;
+namespace tf_steps_bar_volume {
+#include "indicator/bar_volume.c"
+}
+using namespace tf_steps_bar_volume;
+namespace tf_steps_candle_more {
+#include "indicator/candle_more.c"
+}
+using namespace tf_steps_candle_more;
+namespace tf_steps_candle_one {
+#include "indicator/candle_one.c"
+}
+using namespace tf_steps_candle_one;
+namespace tf_steps_candle_three {
+#include "indicator/candle_three.c"
+}
+using namespace tf_steps_candle_three;
+namespace tf_steps_candle_two {
+#include "indicator/candle_two.c"
+}
+using namespace tf_steps_candle_two;
+namespace tf_steps_change {
+#include "indicator/change.c"
+}
+using namespace tf_steps_change;
+namespace tf_steps_convergence {
+#include "indicator/convergence.c"
+}
+using namespace tf_steps_convergence;
+namespace tf_steps_cycle {
+#include "indicator/cycle.c"
+}
+using namespace tf_steps_cycle;
+namespace tf_steps_directional {
+#include "indicator/directional.c"
+}
+using namespace tf_steps_directional;
+namespace tf_steps_operator {
+#include "indicator/operator.c"
+}
+using namespace tf_steps_operator;
+namespace tf_steps_oscillator {
+#include "indicator/oscillator.c"
+}
+using namespace tf_steps_oscillator;
+namespace tf_steps_price {
+#include "indicator/price.c"
+}
+using namespace tf_steps_price;
+namespace tf_steps_range_vol {
+#include "indicator/range_vol.c"
+}
+using namespace tf_steps_range_vol;
+namespace tf_steps_statistic {
+#include "indicator/statistic.c"
+}
+using namespace tf_steps_statistic;
+namespace tf_steps_stops {
+#include "indicator/stops.c"
+}
+using namespace tf_steps_stops;
+namespace tf_steps_transform {
+#include "indicator/transform.c"
+}
+using namespace tf_steps_transform;
+namespace tf_steps_variation {
+#include "indicator/variation.c"
+}
+using namespace tf_steps_variation;
+namespace tf_steps_volatility {
+#include "indicator/volatility.c"
+}
+using namespace tf_steps_volatility;
 #ifndef __CUDACC__
 #pragma GCC diagnostic pop
 #endif

@@ -67,6 +67,11 @@ TF_DEVICE double tf_features_market(uint32_t fn, const tf_market_t *m) {
   case TF_CARD_FEATURE_MARKET_ask: return m->ask;
   case TF_CARD_FEATURE_MARKET_bid_qty: return m->bid_qty;
   case TF_CARD_FEATURE_MARKET_ask_qty: return m->ask_qty;
+  case TF_CARD_FEATURE_MARKET_basis:
+    return tf_top_basis(m->bid, m->ask,
+                        tf_features_is_finite(m->mark_price) ? m->mark_price : m->trade_price);
+  case TF_CARD_FEATURE_MARKET_funding_rate: return m->funding_rate;
+  case TF_CARD_FEATURE_MARKET_mark: return m->mark_price;
   case TF_CARD_FEATURE_MARKET_last: return m->trade_price;
   case TF_CARD_FEATURE_MARKET_mid: return tf_top_mid(m->bid, m->ask);
   case TF_CARD_FEATURE_MARKET_spread: return tf_top_spread(m->bid, m->ask);
@@ -85,6 +90,9 @@ TF_DEVICE double tf_features_window(uint32_t fn, uint8_t *state, const tf_market
   in.market               = m;
   tf_indicator_result_t made;
   switch (fn) {
+  case TF_CARD_FEATURE_MARKET_cvd:
+    made = tf_cvd_step(reinterpret_cast<tf_sum_t *>(state), &in, &y);
+    break;
   case TF_CARD_FEATURE_MARKET_ofi:
     made = tf_quote_window_update(reinterpret_cast<tf_quote_window_t *>(state), &in, TF_OFI_VALUES,
                                   tf_ofi_values, tf_ofi_answer, &y);
@@ -96,6 +104,10 @@ TF_DEVICE double tf_features_window(uint32_t fn, uint8_t *state, const tf_market
   case TF_CARD_FEATURE_MARKET_trade_imbalance:
     made = tf_trade_window_update(w, &in, TF_TRADE_IMBALANCE_VALUES, tf_trade_imbalance_values,
                                   tf_trade_imbalance_answer, &y);
+    break;
+  case TF_CARD_FEATURE_MARKET_trade_intensity:
+    made = tf_trade_window_update(w, &in, TF_TRADE_COUNT_VALUES, tf_trade_count_values,
+                                  tf_trade_intensity_answer, &y);
     break;
   case TF_CARD_FEATURE_MARKET_volume:
     made = tf_trade_window_update(w, &in, TF_VOLUME_VALUES, tf_volume_values, tf_volume_answer, &y);
@@ -348,7 +360,7 @@ struct tf_features {
   }
 
   TF_DEVICE_MEMBER static bool is_window(uint32_t fn) {
-    return fn == TF_CARD_FEATURE_MARKET_ofi ||
+    return fn == TF_CARD_FEATURE_MARKET_cvd || fn == TF_CARD_FEATURE_MARKET_ofi ||
            (fn >= TF_CARD_FEATURE_MARKET_trade_count && fn <= TF_CARD_FEATURE_MARKET_vwap);
   }
 

@@ -1,10 +1,12 @@
 #include "indicator/average.h"
 
+#ifndef TF_STEPS_ONLY
 const char *const tf_average_names[TF_AVERAGE_CNT] = {
 #define X(kind, name) name,
     TF_AVERAGES(X)
 #undef X
 };
+#endif
 
 /* The state of any kind, as it lies in the store: of a union no more than its kind's bytes are there. */
 typedef union __attribute__((may_alias)) part {
@@ -19,9 +21,10 @@ typedef union __attribute__((may_alias)) part {
   tf_mama_t   mama;
 } part_t;
 
-TF_STATIC_ASSERT(_Alignof(part_t) <= _Alignof(double), "the store's words");
-
 #define T3_LEAN 0.7 /* TA-Lib's, where there is no parameter for it */
+
+#ifndef TF_STEPS_ONLY
+TF_STATIC_ASSERT(_Alignof(part_t) <= _Alignof(double), "the store's words");
 
 static size_t bytes_of(uint32_t kind) {
   static const uint16_t BYTES[TF_AVERAGE_CNT] = {
@@ -70,8 +73,9 @@ uint64_t tf_average_init(tf_average_t *s, tf_layout_t *l, double kind, double n,
   s->at              = tf_layout_place(l, &part, bytes_of(s->kind));
   return s->lookback = lookback;
 }
+#endif
 
-static bool chain_step(tf_chain_t *s, double x, uint32_t layers, double *y) {
+TF_STEP bool chain_step(tf_chain_t *s, double x, uint32_t layers, double *y) {
   bool               is_warm = tf_chain_step(s, x, layers);
   const tf_smooth_t *e       = s->e;
   *y                         = layers == 1   ? e[0].mean
@@ -83,11 +87,14 @@ static bool chain_step(tf_chain_t *s, double x, uint32_t layers, double *y) {
 
 /* Advanced where it lies; a peek's on a copy. (With a copy for both, two calls of memcpy, dema took 141 instructions in the
  * place of 96, ppo 238 of 153.) */
-bool tf_average_step(const tf_average_t *s, tf_store_t m, double x, double *y) {
-  part_t          copy, *part = (part_t *)(void *)(m.words + s->at);
+TF_STEP_SHARED bool tf_average_step(const tf_average_t *s, tf_store_t m, double x, double *y) {
+  part_t         *part = (part_t *)(void *)(m.words + s->at);
   tf_trend_view_t line;
   bool            is_warm = true;
+#ifndef TF_STEPS_ONLY
+  part_t copy;
   if (!m.keep) part = memcpy(&copy, part, bytes_of(s->kind));
+#endif
   switch ((tf_average_kind_t)s->kind) {
   case TF_AVERAGE_SMA: is_warm = tf_total_step_mean(&part->total, m, x, y); break;
   case TF_AVERAGE_EMA: is_warm = chain_step(&part->chain, x, 1, y); break;

@@ -167,6 +167,6 @@ typedef struct tf_average {
 uint64_t tf_average_init(tf_average_t *s, tf_layout_t *l, double kind, double n, double dflt);
 
 /* One input; *y once it is warm. average.c */
-bool tf_average_step(const tf_average_t *s, tf_store_t m, double x, double *y);
+TF_STEP_SHARED bool tf_average_step(const tf_average_t *s, tf_store_t m, double x, double *y);
 
 #endif

@@ -4,7 +4,7 @@
 
 /* ---- one of average.h ---- */
 
-static bool average_step(tf_average_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool average_step(tf_average_t *s, tf_store_t m, const double *x, double *y) {
   return tf_average_step(s, m, x[0], y);
 }
 
@@ -54,7 +54,7 @@ static uint64_t t3_build(t3_t *s, tf_layout_t *l, const double *params) {
   return tf_chain_init(&s->chain, l, params[0], 6);
 }
 
-static bool t3_step(t3_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool t3_step(t3_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   bool is_warm = tf_chain_step(&s->chain, x[0], 6);
   y[0]         = s->n == 1 ? x[0] : tf_t3_of(&s->chain, s->lean);
@@ -75,7 +75,7 @@ static uint64_t mama_build(tf_mama_t *s, tf_layout_t *l, const double *params) {
   return tf_mama_init(s, params[0], params[1]);
 }
 
-static bool mama_step(tf_mama_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool mama_step(tf_mama_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   bool is_warm = tf_mama_step(s, x[0]);
   y[0]         = s->mama;
@@ -121,7 +121,7 @@ static uint64_t mavp_build(mavp_t *s, tf_layout_t *l, const double *params) {
 
 /* Each average starts so late that it is warm when the longest is, as TA-Lib's do: which inputs the recursive kinds
  * are seeded with depends on it. */
-static bool mavp_step(mavp_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool mavp_step(mavp_t *s, tf_store_t m, const double *x, double *y) {
   uint32_t n = !(x[1] >= s->low) ? s->low : x[1] > s->high ? s->high : (uint32_t)x[1];
   y[0]       = 0;
   for (uint32_t i = s->low; i <= s->high; i++) {
@@ -164,7 +164,7 @@ static uint64_t vwma_build(vwma_t *s, tf_layout_t *l, const double *params) {
   return tf_total_init(&s->volume, l, params[0]);
 }
 
-static bool vwma_step(vwma_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool vwma_step(vwma_t *s, tf_store_t m, const double *x, double *y) {
   double value, volume;
   (void)tf_total_step(&s->value, m, x[0] * x[1], &value);
   bool is_warm = tf_total_step(&s->volume, m, x[1], &volume);

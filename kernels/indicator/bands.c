@@ -17,7 +17,7 @@ static uint64_t accbands_build(accbands_t *s, tf_layout_t *l, const double *para
   return tf_total_init(&s->lower, l, params[0]);
 }
 
-static bool accbands_step(accbands_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool accbands_step(accbands_t *s, tf_store_t m, const double *x, double *y) {
   double sum = x[0] + x[1], width = sum == 0 ? 0 : 4 * (x[0] - x[1]) / sum;
   (void)tf_total_step_mean(&s->upper, m, x[0] * (1 + width), &y[0]);
   (void)tf_total_step_mean(&s->middle, m, x[2], &y[1]);
@@ -45,7 +45,7 @@ static uint64_t bbands_build(bbands_t *s, tf_layout_t *l, const double *params) 
   return first > other ? first : other;
 }
 
-static bool bbands_step(bbands_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool bbands_step(bbands_t *s, tf_store_t m, const double *x, double *y) {
   tf_variance_view_t v;
   bool               has_middle = tf_average_step(&s->middle, m, x[0], &y[1]);
   if (!tf_variance_step(&s->width, m, x[0], &v) || !has_middle) return false;
@@ -70,7 +70,7 @@ static uint64_t span_build(tf_span_t *s, tf_layout_t *l, const double *params) {
   return tf_span_init(s, l, params[0]);
 }
 
-static bool donchian_step(tf_span_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool donchian_step(tf_span_t *s, tf_store_t m, const double *x, double *y) {
   bool is_warm = tf_span_step(s, m, x[0], x[1], &y[0], &y[2]);
   y[1]         = (y[0] + y[2]) / 2;
   return is_warm;
@@ -81,15 +81,16 @@ TF_INDICATOR_DEFINE_AS(donchian, tf_span_t, span_build, donchian_step, .group = 
                        .origin = "Donchian, as TA-Lib DONCHIAN", TF_SERIES("high", "low"), BANDS,
                        TF_PARAMS(TF_PARAM_PERIOD(20, 2)));
 
-static bool midprice_step(tf_span_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool midprice_step(tf_span_t *s, tf_store_t m, const double *x, double *y) {
   double top, bottom;
   bool   is_warm = tf_span_step(s, m, x[0], x[1], &top, &bottom);
   y[0]           = (top + bottom) / 2;
   return is_warm;
 }
 
-static bool midpoint_step(tf_span_t *s, tf_store_t m, const double *x, double *y) {
-  return midprice_step(s, m, (const double[]){x[0], x[0]}, y);
+TF_STEP bool midpoint_step(tf_span_t *s, tf_store_t m, const double *x, double *y) {
+  const double both[] = {x[0], x[0]};
+  return midprice_step(s, m, both, y);
 }
 
 TF_INDICATOR_DEFINE_AS(midpoint, tf_span_t, span_build, midpoint_step, .group = TF_GROUP_OVERLAP,
@@ -122,7 +123,7 @@ static uint64_t kc_build(kc_t *s, tf_layout_t *l, const double *params) {
   return lookback;
 }
 
-static bool kc_step(kc_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool kc_step(kc_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   double range    = 0;
   bool has_middle = tf_idle(&s->middle_idle) && tf_smooth_add(&s->middle, (x[0] + x[1] + x[2]) / 3);

@@ -2,6 +2,7 @@
  * a percent of the mid. Where there is no mark price the last trade's takes its place. Rejected while a side
  * or both of these are missing; no value where the mid is 0. */
 #include "indicator/parts.h"
+#include "indicator/shared_steps.h"
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
   (void)state;
@@ -9,8 +10,7 @@ static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t 
   if (!tf_parts_finite(m->bid) || !tf_parts_finite(m->ask)) return TF_INDICATOR_REJECTED;
   double price = tf_parts_finite(m->mark_price) ? m->mark_price : m->trade_price;
   if (!tf_parts_finite(price)) return TF_INDICATOR_REJECTED;
-  double mid = (m->bid + m->ask) * 0.5;
-  return tf_parts_answer(out, (price - mid) / mid * 1e4);
+  return tf_parts_answer(out, tf_top_basis(m->bid, m->ask, price));
 }
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {

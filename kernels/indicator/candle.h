@@ -155,7 +155,7 @@ TF_INLINE bool tf_is_within(double x, double y, double by) { return x <= y + by 
   TF_PARAM_NUMBER("penetration", part, 0, 100, "how deep into the first body, as a part of it")
 
 #define TF_PATTERN_STEP_(id, rule)                                                                 \
-  static bool id##_step(tf_candles_t *c, tf_store_t m, const double *x, double *y) {               \
+  TF_STEP bool id##_step(tf_candles_t *c, tf_store_t m, const double *x, double *y) {              \
     (void)m;                                                                                       \
     if (!tf_candles_step(c, x)) return false;                                                      \
     y[0] = rule(c);                                                                                \

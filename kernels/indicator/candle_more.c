@@ -8,11 +8,11 @@
                     *z = tf_candle(c, 0)
 
 /* A black candle from within the last black body to a lower close. */
-static bool is_crow_after(const tf_candle_t *last, const tf_candle_t *crow) {
+TF_STEP bool is_crow_after(const tf_candle_t *last, const tf_candle_t *crow) {
   return crow->open < last->open && crow->open > last->close && crow->close < last->close;
 }
 
-static int three_black_crows(const tf_candles_t *c) {
+TF_STEP int three_black_crows(const tf_candles_t *c) {
   FOUR(c);
   bool is = tf_is_white(a) && tf_is_black(b) && tf_is_black(d) && tf_is_black(z) &&
             a->high > b->close && is_crow_after(b, d) && is_crow_after(d, z) &&
@@ -24,13 +24,13 @@ TF_PATTERN(cdl3blackcrows, three_black_crows, 4, TF_CANDLES_BEFORE,
            "from within the last; -100 or 0");
 
 /* A candle opens in the body before it, or near it. */
-static bool opens_near(const tf_candles_t *c, uint32_t age) {
+TF_STEP bool opens_near(const tf_candles_t *c, uint32_t age) {
   const tf_candle_t *last = tf_candle(c, age + 1), *next = tf_candle(c, age);
   double             near = tf_near(c, age + 1);
   return next->open >= tf_bottom(last) - near && next->open <= tf_top(last) + near;
 }
 
-static int three_line_strike(const tf_candles_t *c) {
+TF_STEP int three_line_strike(const tf_candles_t *c) {
   FOUR(c);
   int  color   = tf_color(a);
   bool is_line = tf_color(b) == color && tf_color(d) == color && tf_color(z) == -color;
@@ -45,7 +45,7 @@ TF_PATTERN(cdl3linestrike, three_line_strike, 4, TF_CANDLES_BEFORE_NEAR,
            "Three-Line Strike: three candles one way, then one of the other colour around "
            "them all");
 
-static int concealing_baby_swallow(const tf_candles_t *c) {
+TF_STEP int concealing_baby_swallow(const tf_candles_t *c) {
   FOUR(c);
   bool is = tf_is_black(a) && tf_is_black(b) && tf_is_black(d) && tf_is_black(z) &&
             tf_body_gaps_down(d, b) && d->high > b->close && z->high > d->high && z->low < d->low &&
@@ -63,11 +63,11 @@ TF_PATTERN(cdlconcealbabyswall, concealing_baby_swallow, 4, TF_CANDLES_BEFORE,
   const tf_candle_t *a = tf_candle(c, 4), *b = tf_candle(c, 3), *d = tf_candle(c, 2),              \
                     *e = tf_candle(c, 1), *z = tf_candle(c, 0)
 
-static bool is_higher(const tf_candle_t *last, const tf_candle_t *next) {
+TF_STEP bool is_higher(const tf_candle_t *last, const tf_candle_t *next) {
   return next->high > last->high && next->low > last->low;
 }
 
-static int breakaway(const tf_candles_t *c) {
+TF_STEP int breakaway(const tf_candles_t *c) {
   FIVE(c);
   int color = tf_color(a);
   if (tf_color(b) != color || tf_color(e) != color || tf_color(z) != -color) return 0;
@@ -81,7 +81,7 @@ TF_PATTERN(cdlbreakaway, breakaway, 5, TF_CANDLES_BEFORE,
            "Breakaway: a gap and three candles on, then back into the gap, the way of which the "
            "answer is");
 
-static int ladder_bottom(const tf_candles_t *c) {
+TF_STEP int ladder_bottom(const tf_candles_t *c) {
   FIVE(c);
   bool is = tf_is_black(a) && tf_is_black(b) && tf_is_black(d) && tf_is_black(e) &&
             tf_is_white(z) && a->open > b->open && b->open > d->open && a->close > b->close &&
@@ -94,13 +94,13 @@ TF_PATTERN(cdlladderbottom, ladder_bottom, 5, TF_CANDLES_BEFORE,
            "above it; 100 or 0");
 
 /* A long candle, and three short ones after it. */
-static bool is_long_then_short(const tf_candles_t *c) {
+TF_STEP bool is_long_then_short(const tf_candles_t *c) {
   return tf_is_long(c, 4) && tf_is_short(c, 3) && tf_is_short(c, 2) && tf_is_short(c, 1);
 }
 
-static double largest(double x, double y) { return x > y ? x : y; }
+TF_STEP double largest(double x, double y) { return x > y ? x : y; }
 
-static int mat_hold(const tf_candles_t *c) {
+TF_STEP int mat_hold(const tf_candles_t *c) {
   FIVE(c);
   double floor = a->close - tf_body(a) * c->penetration;
   bool   is    = tf_is_white(a) && tf_is_black(b) && tf_is_white(z) && tf_body_gaps_up(b, a) &&
@@ -114,7 +114,7 @@ TF_PATTERN_DEEP(cdlmathold, mat_hold, 5, TF_CANDLES_BEFORE, 0.5,
                 "Mat Hold: a long white candle, three short falling ones that hold within it, and "
                 "a white one above them; 100 or 0");
 
-static int rising_falling_three_methods(const tf_candles_t *c) {
+TF_STEP int rising_falling_three_methods(const tf_candles_t *c) {
   FIVE(c);
   int  color    = tf_color(a);
   bool is_drawn = tf_color(b) == -color && tf_color(d) == -color && tf_color(e) == -color &&

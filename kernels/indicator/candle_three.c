@@ -5,7 +5,7 @@
 
 /* ---- crows and soldiers ---- */
 
-static int two_crows(const tf_candles_t *c) {
+TF_STEP int two_crows(const tf_candles_t *c) {
   THREE(c);
   bool is = tf_is_white(a) && tf_is_black(b) && tf_is_black(z) && tf_body_gaps_up(b, a) &&
             z->open < b->open && z->open > b->close && z->close > a->open && z->close < a->close &&
@@ -16,7 +16,7 @@ TF_PATTERN(cdl2crows, two_crows, 3, TF_CANDLES_BEFORE,
            "Two Crows: a black body above a long white one, then one from within it into the "
            "first; -100 or 0");
 
-static int upside_gap_two_crows(const tf_candles_t *c) {
+TF_STEP int upside_gap_two_crows(const tf_candles_t *c) {
   THREE(c);
   bool is = tf_is_white(a) && tf_is_black(b) && tf_is_black(z) && tf_body_gaps_up(b, a) &&
             z->open > b->open && z->close < b->close && z->close > a->close && tf_is_long(c, 2) &&
@@ -27,7 +27,7 @@ TF_PATTERN(cdlupsidegap2crows, upside_gap_two_crows, 3, TF_CANDLES_BEFORE,
            "Upside Gap Two Crows: a short black body above a long white one, then a black one "
            "around it; -100 or 0");
 
-static int identical_three_crows(const tf_candles_t *c) {
+TF_STEP int identical_three_crows(const tf_candles_t *c) {
   THREE(c);
   bool is = tf_is_black(a) && tf_is_black(b) && tf_is_black(z) && a->close > b->close &&
             b->close > z->close && tf_is_within(b->open, a->close, tf_equal(c, 2)) &&
@@ -40,19 +40,19 @@ TF_PATTERN(cdlidentical3crows, identical_three_crows, 3, TF_CANDLES_BEFORE,
            "0");
 
 /* Three white candles with rising closes. */
-static bool is_advance(const tf_candles_t *c) {
+TF_STEP bool is_advance(const tf_candles_t *c) {
   THREE(c);
   return tf_is_white(a) && tf_is_white(b) && tf_is_white(z) && z->close > b->close &&
          b->close > a->close;
 }
 
 /* A candle opens above where the last one opened, within or near its body. */
-static bool is_step_up(const tf_candles_t *c, uint32_t age) {
+TF_STEP bool is_step_up(const tf_candles_t *c, uint32_t age) {
   const tf_candle_t *last = tf_candle(c, age + 1), *next = tf_candle(c, age);
   return next->open > last->open && next->open <= last->close + tf_near(c, age + 1);
 }
 
-static int three_white_soldiers(const tf_candles_t *c) {
+TF_STEP int three_white_soldiers(const tf_candles_t *c) {
   THREE(c);
   bool is = is_advance(c) && is_step_up(c, 1) && is_step_up(c, 0) && tf_is_without_upper(c, 2) &&
             tf_is_without_upper(c, 1) && tf_is_without_upper(c, 0) &&
@@ -65,7 +65,7 @@ TF_PATTERN(cdl3whitesoldiers, three_white_soldiers, 3, TF_CANDLES_BEFORE,
            "shrinking; 100 or 0");
 
 /* How an advance is blocked: its bodies shrink, or its shadows grow. */
-static bool is_blocked(const tf_candles_t *c) {
+TF_STEP bool is_blocked(const tf_candles_t *c) {
   THREE(c);
   double body_a = tf_body(a), body_b = tf_body(b), body_z = tf_body(z);
   if (body_b < body_a - tf_far(c, 2) && body_z < body_b + tf_near(c, 1)) return true;
@@ -76,7 +76,7 @@ static bool is_blocked(const tf_candles_t *c) {
          (tf_upper(z) > tf_mean_shadow(c, 0) || tf_upper(b) > tf_mean_shadow(c, 1));
 }
 
-static int advance_block(const tf_candles_t *c) {
+TF_STEP int advance_block(const tf_candles_t *c) {
   bool is = is_advance(c) && is_step_up(c, 1) && is_step_up(c, 0) && tf_is_long(c, 2) &&
             tf_upper(tf_candle(c, 2)) < tf_mean_shadow(c, 2) && is_blocked(c);
   return is ? -100 : 0;
@@ -85,7 +85,7 @@ TF_PATTERN(cdladvanceblock, advance_block, 3, TF_CANDLES_BEFORE,
            "Advance Block: three white candles, the last of which shrink or have upper shadows; "
            "-100 or 0");
 
-static int stalled(const tf_candles_t *c) {
+TF_STEP int stalled(const tf_candles_t *c) {
   const tf_candle_t *b = tf_candle(c, 1), *z = tf_candle(c, 0);
   bool is = is_advance(c) && is_step_up(c, 1) && tf_is_long(c, 2) && tf_is_long(c, 1) &&
             tf_is_without_upper(c, 1) && tf_is_short(c, 0) &&
@@ -95,7 +95,7 @@ static int stalled(const tf_candles_t *c) {
 TF_PATTERN(cdlstalledpattern, stalled, 3, TF_CANDLES_BEFORE,
            "Stalled: two long white candles, then a short one on their shoulder; -100 or 0");
 
-static int three_stars_in_the_south(const tf_candles_t *c) {
+TF_STEP int three_stars_in_the_south(const tf_candles_t *c) {
   THREE(c);
   bool is = tf_is_black(a) && tf_is_black(b) && tf_is_black(z) && tf_lower(a) > tf_body(a) &&
             tf_body(b) < tf_body(a) && b->open > a->close && b->open <= a->high &&
@@ -110,7 +110,7 @@ TF_PATTERN(cdl3starsinsouth, three_stars_in_the_south, 3, TF_CANDLES_BEFORE,
 
 /* ---- a pattern of two, confirmed by the third ---- */
 
-static int three_inside(const tf_candles_t *c) {
+TF_STEP int three_inside(const tf_candles_t *c) {
   THREE(c);
   bool turns =
       tf_is_white(a) ? tf_is_black(z) && z->close < a->open : tf_is_white(z) && z->close > a->open;
@@ -121,7 +121,7 @@ static int three_inside(const tf_candles_t *c) {
 TF_PATTERN(cdl3inside, three_inside, 3, TF_CANDLES_BEFORE,
            "Three Inside Up/Down: a harami, then a candle out of it");
 
-static int three_outside(const tf_candles_t *c) {
+TF_STEP int three_outside(const tf_candles_t *c) {
   THREE(c);
   if (tf_is_white(a) == tf_is_white(b)) return 0;
   if (!(tf_top(b) > tf_top(a) && tf_bottom(b) < tf_bottom(a))) return 0;
@@ -134,7 +134,7 @@ TF_PATTERN(cdl3outside, three_outside, 4, 0,
 /* ---- stars: a long candle, a star beyond it, and back deep into its body ---- */
 
 /* Asked seldom, after colours and gaps: out of their way. */
-__attribute__((noinline)) static bool is_back_deep(const tf_candles_t *c) {
+__attribute__((noinline)) TF_STEP bool is_back_deep(const tf_candles_t *c) {
   const tf_candle_t *a = tf_candle(c, 2), *z = tf_candle(c, 0);
   double             depth = tf_body(a) * c->penetration;
   bool               is    = tf_is_white(a) ? tf_is_black(z) && z->close < a->close - depth
@@ -142,7 +142,7 @@ __attribute__((noinline)) static bool is_back_deep(const tf_candles_t *c) {
   return is && tf_is_long(c, 2) && tf_body(z) > tf_mean_body(c, 0);
 }
 
-static int abandoned_baby(const tf_candles_t *c) {
+TF_STEP int abandoned_baby(const tf_candles_t *c) {
   THREE(c);
   bool is_alone = tf_is_white(a) ? tf_gaps_up(b, a) && tf_gaps_down(z, b)
                                  : tf_gaps_down(b, a) && tf_gaps_up(z, b);
@@ -152,45 +152,45 @@ TF_PATTERN_DEEP(cdlabandonedbaby, abandoned_baby, 3, TF_CANDLES_BEFORE, 0.3,
                 "Abandoned Baby: a doji with a gap before and after it, then back into the first "
                 "body");
 
-static bool is_star_above(const tf_candles_t *c) {
+TF_STEP bool is_star_above(const tf_candles_t *c) {
   const tf_candle_t *a = tf_candle(c, 2), *b = tf_candle(c, 1);
   return tf_is_white(a) && tf_body_gaps_up(b, a) && is_back_deep(c);
 }
 
-static bool is_star_below(const tf_candles_t *c) {
+TF_STEP bool is_star_below(const tf_candles_t *c) {
   const tf_candle_t *a = tf_candle(c, 2), *b = tf_candle(c, 1);
   return tf_is_black(a) && tf_body_gaps_down(b, a) && is_back_deep(c);
 }
 
-static bool is_small(const tf_candles_t *c, uint32_t age) {
+TF_STEP bool is_small(const tf_candles_t *c, uint32_t age) {
   return tf_body(tf_candle(c, age)) <= tf_mean_body(c, age);
 }
 
-static int evening_doji_star(const tf_candles_t *c) {
+TF_STEP int evening_doji_star(const tf_candles_t *c) {
   return is_star_above(c) && tf_is_doji(c, 1) ? -100 : 0;
 }
 TF_PATTERN_DEEP(cdleveningdojistar, evening_doji_star, 3, TF_CANDLES_BEFORE, 0.3,
                 "Evening Doji Star: a doji above a long white body, then back into it; -100 or 0");
 
-static int evening_star(const tf_candles_t *c) {
+TF_STEP int evening_star(const tf_candles_t *c) {
   return is_star_above(c) && is_small(c, 1) ? -100 : 0;
 }
 TF_PATTERN_DEEP(cdleveningstar, evening_star, 3, TF_CANDLES_BEFORE, 0.3,
                 "Evening Star: a short body above a long white one, then back into it; -100 or 0");
 
-static int morning_doji_star(const tf_candles_t *c) {
+TF_STEP int morning_doji_star(const tf_candles_t *c) {
   return is_star_below(c) && tf_is_doji(c, 1) ? 100 : 0;
 }
 TF_PATTERN_DEEP(cdlmorningdojistar, morning_doji_star, 3, TF_CANDLES_BEFORE, 0.3,
                 "Morning Doji Star: a doji below a long black body, then back into it; 100 or 0");
 
-static int morning_star(const tf_candles_t *c) {
+TF_STEP int morning_star(const tf_candles_t *c) {
   return is_star_below(c) && is_small(c, 1) ? 100 : 0;
 }
 TF_PATTERN_DEEP(cdlmorningstar, morning_star, 3, TF_CANDLES_BEFORE, 0.3,
                 "Morning Star: a short body below a long black one, then back into it; 100 or 0");
 
-static int tristar(const tf_candles_t *c) {
+TF_STEP int tristar(const tf_candles_t *c) {
   THREE(c);
   bool is_up   = tf_body_gaps_up(b, a) && tf_top(z) < tf_top(b);
   bool is_down = tf_body_gaps_down(b, a) && tf_bottom(z) > tf_bottom(b);
@@ -202,7 +202,7 @@ static int tristar(const tf_candles_t *c) {
 TF_PATTERN(cdltristar, tristar, 3, TF_CANDLES_BEFORE,
            "Tristar: three doji, the middle one beyond the others");
 
-static int unique_three_river(const tf_candles_t *c) {
+TF_STEP int unique_three_river(const tf_candles_t *c) {
   THREE(c);
   bool is = tf_is_black(a) && tf_is_black(b) && tf_is_white(z) && b->close > a->close &&
             b->open <= a->open && b->low < a->low && z->open > b->low && tf_is_long(c, 2) &&
@@ -215,7 +215,7 @@ TF_PATTERN(cdlunique3river, unique_three_river, 3, TF_CANDLES_BEFORE,
 
 /* ---- gaps ---- */
 
-static int gap_side_by_side_white(const tf_candles_t *c) {
+TF_STEP int gap_side_by_side_white(const tf_candles_t *c) {
   THREE(c);
   bool is_up   = tf_body_gaps_up(b, a) && tf_body_gaps_up(z, a);
   bool is_down = tf_body_gaps_down(b, a) && tf_body_gaps_down(z, a);
@@ -228,7 +228,7 @@ TF_PATTERN(cdlgapsidesidewhite, gap_side_by_side_white, 3, TF_CANDLES_BEFORE_NEA
            "Up/Down-Gap Side-by-Side White Lines: two like white candles on one side of a gap");
 
 /* z closes in the gap between a and b. */
-static bool is_gap_entered(const tf_candles_t *c) {
+TF_STEP bool is_gap_entered(const tf_candles_t *c) {
   THREE(c);
   if (tf_is_white(b) == tf_is_white(z)) return false;
   if (!(z->open > tf_bottom(b) && z->open < tf_top(b))) return false;
@@ -236,7 +236,7 @@ static bool is_gap_entered(const tf_candles_t *c) {
                         : tf_body_gaps_down(b, a) && z->close > b->open && z->close < tf_bottom(a);
 }
 
-static int tasuki_gap(const tf_candles_t *c) {
+TF_STEP int tasuki_gap(const tf_candles_t *c) {
   const tf_candle_t *b = tf_candle(c, 1), *z = tf_candle(c, 0);
   bool is = is_gap_entered(c) && __builtin_fabs(tf_body(b) - tf_body(z)) < tf_near(c, 1);
   return is ? 100 * tf_color(b) : 0;
@@ -244,7 +244,7 @@ static int tasuki_gap(const tf_candles_t *c) {
 TF_PATTERN(cdltasukigap, tasuki_gap, 3, TF_CANDLES_BEFORE_NEAR,
            "Tasuki Gap: from within the last body into the gap before it");
 
-static int gap_three_methods(const tf_candles_t *c) {
+TF_STEP int gap_three_methods(const tf_candles_t *c) {
   THREE(c);
   bool has_gap = tf_is_white(a) ? tf_body_gaps_up(b, a) : tf_body_gaps_down(b, a);
   bool is      = has_gap && tf_is_white(a) == tf_is_white(b) && tf_is_white(b) != tf_is_white(z) &&
@@ -256,7 +256,7 @@ TF_PATTERN(cdlxsidegap3methods, gap_three_methods, 3, 0,
            "Upside/Downside Gap Three Methods: from within the last body across the gap into the "
            "first");
 
-static int stick_sandwich(const tf_candles_t *c) {
+TF_STEP int stick_sandwich(const tf_candles_t *c) {
   THREE(c);
   bool is = tf_is_black(a) && tf_is_white(b) && tf_is_black(z) && b->low > a->close &&
             tf_is_within(z->close, a->close, tf_equal(c, 2));
@@ -278,22 +278,22 @@ typedef struct hikkake {
 } hikkake_t;
 
 /* z leaves the range of b downwards, 1, or upwards, -1; 0 where it does neither. */
-static int break_of(const tf_candle_t *b, const tf_candle_t *z) {
+TF_STEP int break_of(const tf_candle_t *b, const tf_candle_t *z) {
   if (z->high < b->high && z->low < b->low) return 1;
   return z->high > b->high && z->low > b->low ? -1 : 0;
 }
 
-static bool is_inside(const tf_candle_t *a, const tf_candle_t *b) {
+TF_STEP bool is_inside(const tf_candle_t *a, const tf_candle_t *b) {
   return b->high < a->high && b->low > a->low;
 }
 
-static int plain_break(const tf_candles_t *c) {
+TF_STEP int plain_break(const tf_candles_t *c) {
   THREE(c);
   return is_inside(a, b) ? break_of(b, z) : 0;
 }
 
 /* With one more inside bar before, which closes near its end towards which the break goes. */
-static int modified_break(const tf_candles_t *c) {
+TF_STEP int modified_break(const tf_candles_t *c) {
   THREE(c);
   int direction = is_inside(tf_candle(c, 3), a) && is_inside(a, b) ? break_of(b, z) : 0;
   if (direction > 0) return a->close <= a->low + tf_near(c, 2) ? 1 : 0;
@@ -301,7 +301,7 @@ static int modified_break(const tf_candles_t *c) {
   return 0;
 }
 
-static int hikkake_answer(hikkake_t *s, int direction) {
+TF_STEP int hikkake_answer(hikkake_t *s, int direction) {
   const tf_candle_t *z = tf_candle(&s->candles, 0);
   if (direction) {
     s->result = 100 * direction;
@@ -324,7 +324,7 @@ static int hikkake_answer(hikkake_t *s, int direction) {
     s->idle = 3;                                                                                   \
     return tf_candles_init(&s->candles, 1, (lookback_)-3) + s->idle;                               \
   }                                                                                                \
-  TF_STEP bool id##_step(hikkake_t *s, tf_store_t m, const double *x, double *y) {                  \
+  TF_STEP bool id##_step(hikkake_t *s, tf_store_t m, const double *x, double *y) {                 \
     (void)m;                                                                                       \
     if (!tf_candles_step(&s->candles, x)) return false;                                            \
     y[0] = hikkake_answer(s, break_(&s->candles));                                                 \

@@ -2,7 +2,7 @@
  * a file of its own. */
 #include "indicator/average.h"
 
-#define CLOSE TF_SERIES("close")
+#define OF_CLOSE TF_SERIES("close")
 
 /* ---- against the input n ago; 0 where that is 0 and would divide ---- */
 
@@ -11,7 +11,7 @@ static uint64_t lag_build(tf_lag_t *s, tf_layout_t *l, const double *params) {
 }
 
 #define LAGGED(id, known_as, what, value)                                                          \
-  TF_STEP bool id##_step(tf_lag_t *s, tf_store_t m, const double *x, double *y) {                   \
+  TF_STEP bool id##_step(tf_lag_t *s, tf_store_t m, const double *x, double *y) {                  \
     double before;                                                                                 \
     bool   is_warm = tf_lag_step(s, m, x[0], &before);                                             \
     y[0]           = value;                                                                        \
@@ -19,7 +19,7 @@ static uint64_t lag_build(tf_lag_t *s, tf_layout_t *l, const double *params) {
   }                                                                                                \
   TF_INDICATOR_DEFINE_AS(id, tf_lag_t, lag_build, id##_step, .alias = known_as,                    \
                          .group = TF_GROUP_MOMENTUM, .help = what,                                 \
-                         .origin = "definition, as TA-Lib's", CLOSE, TF_OUTPUTS(#id),              \
+                         .origin = "definition, as TA-Lib's", OF_CLOSE, TF_OUTPUTS(#id),           \
                          TF_PARAMS(TF_PARAM_PERIOD(10, 1)))
 
 LAGGED(mom, "delta", "change over n inputs", x[0] - before);
@@ -59,7 +59,7 @@ TF_STEP bool cmo_step(cmo_t *s, tf_store_t m, const double *x, double *y) {
 
 TF_INDICATOR_DEFINE(cmo, cmo_t, .group = TF_GROUP_MOMENTUM,
                     .help = "rises less falls over their sum, smoothed, -100 to 100; 0 where none",
-                    .origin = "Chande 1994 with Wilder's smoothing, as TA-Lib CMO", CLOSE,
+                    .origin = "Chande 1994 with Wilder's smoothing, as TA-Lib CMO", OF_CLOSE,
                     TF_OUTPUTS("cmo"), TF_PARAMS(TF_PARAM_PERIOD(14, 2)));
 
 typedef struct cmou {
@@ -85,7 +85,7 @@ TF_STEP bool cmou_step(cmou_t *s, tf_store_t m, const double *x, double *y) {
 TF_INDICATOR_DEFINE(
     cmou, cmou_t, .group = TF_GROUP_MOMENTUM,
     .help   = "rises less falls of the last n over their sum, -100 to 100; 0 where none",
-    .origin = "Chande 1994, as TA-Lib CMOU", CLOSE, TF_OUTPUTS("cmou"),
+    .origin = "Chande 1994, as TA-Lib CMOU", OF_CLOSE, TF_OUTPUTS("cmou"),
     TF_PARAMS(TF_PARAM_PERIOD(14, 1)));
 
 typedef struct tsi {
@@ -120,7 +120,7 @@ TF_STEP bool tsi_step(tsi_t *s, tf_store_t m, const double *x, double *y) {
 TF_INDICATOR_DEFINE(
     tsi, tsi_t, .group = TF_GROUP_MOMENTUM,
     .help   = "changes over their sizes, both smoothed twice, -100 to 100; 0 where none",
-    .origin = "Blau, TASC 9 (1991), as TA-Lib TSI", CLOSE, TF_OUTPUTS("tsi"),
+    .origin = "Blau, TASC 9 (1991), as TA-Lib TSI", OF_CLOSE, TF_OUTPUTS("tsi"),
     TF_PARAMS(TF_PARAM_COUNTED("firstperiod", 25, 1, "of the first ema, in inputs"),
               TF_PARAM_COUNTED("secondperiod", 13, 1, "of the second, in inputs")));
 
@@ -158,7 +158,7 @@ TF_STEP bool er_step(way_t *s, tf_store_t m, const double *x, double *y) {
 TF_INDICATOR_DEFINE_AS(
     er, way_t, er_build, er_step, .group = TF_GROUP_MOMENTUM,
     .help   = "efficiency ratio: distance over way of n inputs, 0 to 1; 1 where still",
-    .origin = "Kaufman, Smarter Trading (1995), as TA-Lib ER", CLOSE, TF_OUTPUTS("er"),
+    .origin = "Kaufman, Smarter Trading (1995), as TA-Lib ER", OF_CLOSE, TF_OUTPUTS("er"),
     TF_PARAMS(TF_PARAM_PERIOD(10, 1)));
 
 static uint64_t vhf_build(way_t *s, tf_layout_t *l, const double *params) {
@@ -176,7 +176,7 @@ TF_STEP bool vhf_step(way_t *s, tf_store_t m, const double *x, double *y) {
 
 TF_INDICATOR_DEFINE_AS(vhf, way_t, vhf_build, vhf_step, .group = TF_GROUP_MOMENTUM,
                        .help   = "range of n inputs over the way between them; 0 where still",
-                       .origin = "White, Futures 20 (1991), as TA-Lib VHF", CLOSE,
+                       .origin = "White, Futures 20 (1991), as TA-Lib VHF", OF_CLOSE,
                        TF_OUTPUTS("vhf"), TF_PARAMS(TF_PARAM_PERIOD(28, 2)));
 
 /* ---- against a line or an average ---- */
@@ -202,8 +202,8 @@ TF_STEP bool dpo_step(dpo_t *s, tf_store_t m, const double *x, double *y) {
 
 TF_INDICATOR_DEFINE(dpo, dpo_t, .group = TF_GROUP_MOMENTUM,
                     .help   = "the input n / 2 + 1 ago less the mean of the last n",
-                    .origin = "detrended price oscillator, as TA-Lib DPO", CLOSE, TF_OUTPUTS("dpo"),
-                    TF_PARAMS(TF_PARAM_PERIOD(20, 2)));
+                    .origin = "detrended price oscillator, as TA-Lib DPO", OF_CLOSE,
+                    TF_OUTPUTS("dpo"), TF_PARAMS(TF_PARAM_PERIOD(20, 2)));
 
 typedef struct fosc {
   double     forecast; /* of this input by the ones before it */
@@ -227,7 +227,7 @@ TF_STEP bool fosc_step(fosc_t *s, tf_store_t m, const double *x, double *y) {
 TF_INDICATOR_DEFINE(
     fosc, fosc_t, .group = TF_GROUP_MOMENTUM,
     .help = "how far the input is from what the line through the n before it foretold, in percent",
-    .origin = "Chande 1994, as TA-Lib FOSC", CLOSE, TF_OUTPUTS("fosc"),
+    .origin = "Chande 1994, as TA-Lib FOSC", OF_CLOSE, TF_OUTPUTS("fosc"),
     TF_PARAMS(TF_PARAM_PERIOD(5, 2)));
 
 typedef struct trix {
@@ -251,7 +251,7 @@ TF_STEP bool trix_step(trix_t *s, tf_store_t m, const double *x, double *y) {
 
 TF_INDICATOR_DEFINE(trix, trix_t, .group = TF_GROUP_MOMENTUM,
                     .help   = "change of an ema of an ema of an ema, in percent",
-                    .origin = "Hutson, TASC 1 (1983), as TA-Lib TRIX", CLOSE, TF_OUTPUTS("trix"),
+                    .origin = "Hutson, TASC 1 (1983), as TA-Lib TRIX", OF_CLOSE, TF_OUTPUTS("trix"),
                     TF_PARAMS(TF_PARAM_PERIOD(30, 1)));
 
 typedef struct coppock {
@@ -278,7 +278,7 @@ TF_STEP bool coppock_step(coppock_t *s, tf_store_t m, const double *x, double *y
 
 TF_INDICATOR_DEFINE(coppock, coppock_t, .group = TF_GROUP_MOMENTUM,
                     .help   = "wma of the sum of the changes over two lengths, in percent",
-                    .origin = "Coppock, Barron's 1962, as TA-Lib COPPOCK", CLOSE,
+                    .origin = "Coppock, Barron's 1962, as TA-Lib COPPOCK", OF_CLOSE,
                     TF_OUTPUTS("coppock"),
                     TF_PARAMS(TF_PARAM_COUNTED("wmaperiod", 10, 1, "of the average, in inputs"),
                               TF_PARAM_COUNTED("roc1period", 11, 1, "of one change, in inputs"),

@@ -14,19 +14,19 @@ static uint64_t pair_build(pair_t *s, tf_layout_t *l, const double *params) {
   return fast > slow ? fast : slow;
 }
 
-static bool pair_step(pair_t *s, tf_store_t m, double x, double *fast, double *slow) {
+TF_STEP bool pair_step(pair_t *s, tf_store_t m, double x, double *fast, double *slow) {
   bool has_fast = tf_average_step(&s->fast, m, x, fast);
   return tf_average_step(&s->slow, m, x, slow) && has_fast;
 }
 
-static bool apo_step(pair_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool apo_step(pair_t *s, tf_store_t m, const double *x, double *y) {
   double fast, slow;
   if (!pair_step(s, m, x[0], &fast, &slow)) return false;
   y[0] = fast - slow;
   return true;
 }
 
-static bool ppo_step(pair_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool ppo_step(pair_t *s, tf_store_t m, const double *x, double *y) {
   double fast, slow;
   if (!pair_step(s, m, x[0], &fast, &slow)) return false;
   y[0] = slow == 0 ? 0 : (fast - slow) / slow * 100;
@@ -78,7 +78,7 @@ static uint64_t macd_build(macd_t *s, tf_layout_t *l, const double *params) {
   return macd_setup(s, l, params[0], params[1], params[2]);
 }
 
-static bool macd_step(macd_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool macd_step(macd_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   bool has_fast = tf_idle(&s->idle) && tf_smooth_add(&s->fast, x[0]);
   if (!tf_smooth_add(&s->slow, x[0]) || !has_fast) return false;
@@ -126,7 +126,7 @@ static uint64_t macdext_build(macdext_t *s, tf_layout_t *l, const double *params
   return both + c;
 }
 
-static bool macdext_step(macdext_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool macdext_step(macdext_t *s, tf_store_t m, const double *x, double *y) {
   double fast = 0, slow = 0;
   bool   has_fast = tf_idle(&s->fast_idle) && tf_average_step(&s->fast, m, x[0], &fast);
   bool   has_slow = tf_idle(&s->slow_idle) && tf_average_step(&s->slow, m, x[0], &slow);
@@ -159,7 +159,7 @@ static uint64_t ao_build(ao_t *s, tf_layout_t *l, const double *params) {
   return fast > slow ? fast : slow;
 }
 
-static bool ao_step(ao_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool ao_step(ao_t *s, tf_store_t m, const double *x, double *y) {
   double fast, slow, middle = (x[0] + x[1]) / 2;
   bool   has_fast = tf_total_step_mean(&s->fast, m, middle, &fast);
   bool   has_slow = tf_total_step_mean(&s->slow, m, middle, &slow);
@@ -172,7 +172,7 @@ static uint64_t ac_build(ao_t *s, tf_layout_t *l, const double *params) {
   return lookback + tf_total_init(&s->signal, l, params[2]);
 }
 
-static bool ac_step(ao_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool ac_step(ao_t *s, tf_store_t m, const double *x, double *y) {
   double ao, mean;
   if (!ao_step(s, m, x, &ao)) return false;
   bool is_warm = tf_total_step_mean(&s->signal, m, ao, &mean);

@@ -1,25 +1,15 @@
 /* cvd = sum of the quantities that buy aggressors traded less those of sell aggressors, since the start: cumulative
  * volume delta. Backfilled trades are left out, a trade of unknown side counts for neither. 0 before the
  * first trade. Compensated (sum.h). */
-#include "indicator/parts.h"
-#include "indicator/sum.h"
-
-static tf_indicator_result_t step(tf_sum_t *sum, const tf_indicator_input_t *in, double *out) {
-  const tf_market_t *m = in->market;
-  if (in->on != TF_ON_TRADE) return tf_parts_answer(out, tf_sum_value(sum));
-  if (!tf_parts_finite(m->trade_price) || !tf_parts_usable(m->trade_qty))
-    return TF_INDICATOR_REJECTED;
-  if (!(m->event->flags & TF_FLAG_BACKFILL)) tf_sum_add(sum, m->trade_qty * m->trade_side);
-  return TF_INDICATOR_WARMING;
-}
+#include "indicator/window_values.h"
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
-  return step(state, in, out);
+  return tf_cvd_step(state, in, out);
 }
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
   tf_sum_t sum = *(const tf_sum_t *)state;
-  return step(&sum, in, out);
+  return tf_cvd_step(&sum, in, out);
 }
 
 static size_t state_bytes(const double *params) {

@@ -4,7 +4,7 @@
 #include "indicator/hilbert.h"
 #include "indicator/window.h"
 
-#define CLOSE  TF_SERIES("close")
+#define OF_CLOSE  TF_SERIES("close")
 #define EHLERS "Ehlers 2001, as TA-Lib's"
 
 /* Periods are 6 to 50 bars. */
@@ -39,7 +39,7 @@ static uint64_t late_build(cycle_t *s, tf_layout_t *l, const double *params) {
 }
 
 /* True once outputs are due. While the smoother fills *has_phasor is false. */
-static bool cycle_add(cycle_t *s, double x, tf_hilbert_view_t *v, bool *has_phasor) {
+TF_STEP bool cycle_add(cycle_t *s, double x, tf_hilbert_view_t *v, bool *has_phasor) {
   bool is_warm = s->cnt == s->lookback;
   if (!is_warm) s->cnt++;
   *has_phasor = tf_hilbert_step(&s->hilbert, x, v);
@@ -47,11 +47,11 @@ static bool cycle_add(cycle_t *s, double x, tf_hilbert_view_t *v, bool *has_phas
   return is_warm;
 }
 
-static uint32_t whole_period(const cycle_t *s) { return (uint32_t)(s->period + 0.5); }
+TF_STEP uint32_t whole_period(const cycle_t *s) { return (uint32_t)(s->period + 0.5); }
 
 /* The phase of the smoothed prices of the last cycle against a sine. Prices count from the newest: over a whole cycle
  * a constant adds nothing, so that still prices give 0 and not the rounding of it. */
-static void measure_phase(cycle_t *s, tf_store_t m, double x, double above) {
+TF_STEP void measure_phase(cycle_t *s, tf_store_t m, double x, double above) {
   uint32_t n  = whole_period(s) > 0 ? whole_period(s) : 1;
   double turn = 2 * 3.141592653589793 / (double)n, step_sin = tf_sin(turn), step_cos = tf_cos(turn);
   double sin = 0, cos = 1, re = 0, im = 0;
@@ -73,7 +73,7 @@ static void measure_phase(cycle_t *s, tf_store_t m, double x, double above) {
 }
 
 /* The mean of the prices over the last cycle, smoothed by weights 4, 3, 2, 1. */
-static double measure_trend(cycle_t *s, tf_store_t m, double x) {
+TF_STEP double measure_trend(cycle_t *s, tf_store_t m, double x) {
   uint32_t n   = whole_period(s);
   double   sum = n > 0 ? x : 0;
   for (uint32_t i = 1; i < n; i++) sum += tf_lag_get(&s->price, m, i);
@@ -85,9 +85,9 @@ static double measure_trend(cycle_t *s, tf_store_t m, double x) {
   return line;
 }
 
-static double sine_at(double degrees) { return tf_sin(degrees * (1 / TF_DEGREES_PER_RADIAN)); }
+TF_STEP double sine_at(double degrees) { return tf_sin(degrees * (1 / TF_DEGREES_PER_RADIAN)); }
 
-static void keep(cycle_t *s, tf_store_t m, double x, double above) {
+TF_STEP void keep(cycle_t *s, tf_store_t m, double x, double above) {
   double before;
   (void)tf_lag_step(&s->price, m, x, &before);
   (void)tf_lag_step(&s->above, m, above, &before);
@@ -95,7 +95,7 @@ static void keep(cycle_t *s, tf_store_t m, double x, double above) {
 
 /* ---- outputs ---- */
 
-static bool ht_dcperiod_step(cycle_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool ht_dcperiod_step(cycle_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   tf_hilbert_view_t v;
   bool              has_phasor, is_warm = cycle_add(s, x[0], &v, &has_phasor);
@@ -103,7 +103,7 @@ static bool ht_dcperiod_step(cycle_t *s, tf_store_t m, const double *x, double *
   return is_warm;
 }
 
-static bool ht_phasor_step(cycle_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool ht_phasor_step(cycle_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   tf_hilbert_view_t v = {0};
   bool              has_phasor, is_warm = cycle_add(s, x[0], &v, &has_phasor);
@@ -112,7 +112,7 @@ static bool ht_phasor_step(cycle_t *s, tf_store_t m, const double *x, double *y)
   return is_warm;
 }
 
-static bool ht_dcphase_step(cycle_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool ht_dcphase_step(cycle_t *s, tf_store_t m, const double *x, double *y) {
   tf_hilbert_view_t v = {0};
   bool              has_phasor, is_warm = cycle_add(s, x[0], &v, &has_phasor);
   if (has_phasor) measure_phase(s, m, x[0], v.above);
@@ -121,14 +121,14 @@ static bool ht_dcphase_step(cycle_t *s, tf_store_t m, const double *x, double *y
   return is_warm;
 }
 
-static bool ht_sine_step(cycle_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool ht_sine_step(cycle_t *s, tf_store_t m, const double *x, double *y) {
   bool is_warm = ht_dcphase_step(s, m, x, y);
   y[0]         = sine_at(s->phase);
   y[1]         = sine_at(s->phase + 45);
   return is_warm;
 }
 
-static bool ht_trendline_step(cycle_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool ht_trendline_step(cycle_t *s, tf_store_t m, const double *x, double *y) {
   tf_hilbert_view_t v = {0};
   bool              has_phasor, is_warm = cycle_add(s, x[0], &v, &has_phasor);
   if (has_phasor) y[0] = measure_trend(s, m, x[0]);
@@ -138,7 +138,7 @@ static bool ht_trendline_step(cycle_t *s, tf_store_t m, const double *x, double 
 
 /* A cycle while the sines crossed less than half a period ago or the phase turns about as fast as the period says; a trend
  * otherwise, and wherever the price is 1.5 % off the line. */
-static bool in_trend(cycle_t *s, const double *sine, double turned, double smooth, double line) {
+TF_STEP bool in_trend(cycle_t *s, const double *sine, double turned, double smooth, double line) {
   const double *last = s->sine;
   bool          crossed =
       (sine[0] > sine[1] && last[0] <= last[1]) || (sine[0] < sine[1] && last[0] >= last[1]);
@@ -149,7 +149,7 @@ static bool in_trend(cycle_t *s, const double *sine, double turned, double smoot
   return is_trend || (line != 0 && __builtin_fabs((smooth - line) / line) >= 0.015);
 }
 
-static bool ht_trendmode_step(cycle_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool ht_trendmode_step(cycle_t *s, tf_store_t m, const double *x, double *y) {
   tf_hilbert_view_t v = {0};
   bool              has_phasor, is_warm = cycle_add(s, x[0], &v, &has_phasor);
   if (has_phasor) {
@@ -167,7 +167,7 @@ static bool ht_trendmode_step(cycle_t *s, tf_store_t m, const double *x, double 
 
 #define CYCLE(id, build, what, ...)                                                                \
   TF_INDICATOR_DEFINE_AS(id, cycle_t, build, id##_step, .group = TF_GROUP_CYCLE, .help = what,     \
-                         .origin = EHLERS, CLOSE, TF_OUTPUTS(__VA_ARGS__))
+                         .origin = EHLERS, OF_CLOSE, TF_OUTPUTS(__VA_ARGS__))
 
 CYCLE(ht_dcperiod, early_build, "period of the dominant cycle, in inputs", "ht_dcperiod");
 CYCLE(ht_phasor, early_build, "the cycle's phasor, in price", "inphase", "quadrature");
@@ -177,4 +177,4 @@ CYCLE(ht_trendmode, late_build, "1 in a trend, 0 in a cycle", "ht_trendmode");
 TF_INDICATOR_DEFINE_AS(ht_trendline, cycle_t, late_build, ht_trendline_step,
                        .group  = TF_GROUP_OVERLAP,
                        .help   = "mean of the price over the dominant cycle, smoothed",
-                       .origin = EHLERS, CLOSE, TF_OUTPUTS("ht_trendline"));
+                       .origin = EHLERS, OF_CLOSE, TF_OUTPUTS("ht_trendline"));

@@ -81,7 +81,7 @@ TF_INLINE tf_pair_t tf_exp_pair_(double x, int *k) {
   return tf_pair_of(hi, lo + error);
 }
 
-double tf_exp(double x) {
+TF_ELEMENTARY double tf_exp(double x) {
   int k;
   if (x > 710) return __builtin_inf();
   if (x < -746) return 0;
@@ -107,9 +107,9 @@ TF_INLINE tf_pair_t tf_ln_pair_(double x) {
   return tf_pair_add(tf_pair_of(turns * TF_LN_2_HIGH, turns * TF_LN_2_LOW), series);
 }
 
-double tf_ln(double x) { return tf_pair_value(tf_ln_pair_(x)); }
+TF_ELEMENTARY double tf_ln(double x) { return tf_pair_value(tf_ln_pair_(x)); }
 
-double tf_log10(double x) {
+TF_ELEMENTARY double tf_log10(double x) {
   const tf_pair_t lg_e = {0x1.bcb7b1526e50ep-2, 0x1.95355baaafad3p-57};
   return tf_pair_value(tf_pair_multiply(tf_ln_pair_(x), lg_e));
 }
@@ -204,10 +204,10 @@ TF_INLINE tf_angle_t tf_angle_of(double x) {
   return turned;
 }
 
-double tf_sin(double x) { return tf_pair_value(tf_angle_of(x).sin); }
-double tf_cos(double x) { return tf_pair_value(tf_angle_of(x).cos); }
+TF_ELEMENTARY double tf_sin(double x) { return tf_pair_value(tf_angle_of(x).sin); }
+TF_ELEMENTARY double tf_cos(double x) { return tf_pair_value(tf_angle_of(x).cos); }
 
-double tf_tan(double x) {
+TF_ELEMENTARY double tf_tan(double x) {
   tf_angle_t a = tf_angle_of(x);
   return tf_pair_value(tf_pair_divide(a.sin, a.cos));
 }
@@ -227,7 +227,7 @@ TF_INLINE tf_pair_t tf_angle_to_(tf_pair_t x, tf_pair_t y) {
   return tf_pair_of(rough, t - t * (z * (1.0 / 3 - z * (1.0 / 5 - z * (1.0 / 7 - z * (1.0 / 9))))));
 }
 
-double tf_atan(double x) {
+TF_ELEMENTARY double tf_atan(double x) {
   const tf_pair_t one = {1, 0}, y = {__builtin_fabs(x), 0};
   double          angle = tf_pair_value(tf_angle_to_(one, y));
   return x == 0 ? x : x < 0 ? -angle : angle;
@@ -245,13 +245,13 @@ TF_INLINE tf_pair_t tf_across_(double x) {
   return tf_pair_of(hi, ((ab.hi - square.hi) - square.lo + ab.lo) / (2.0 * hi));
 }
 
-double tf_asin(double x) {
+TF_ELEMENTARY double tf_asin(double x) {
   tf_pair_t size  = {__builtin_fabs(x), 0};
   double    angle = tf_pair_value(tf_angle_to_(tf_across_(x), size));
   return x == 0 ? x : x < 0 ? -angle : angle;
 }
 
-double tf_acos(double x) {
+TF_ELEMENTARY double tf_acos(double x) {
   const tf_pair_t pi    = {0x1.921fb54442d18p+1, 0x1.1a62633145c07p-53};
   tf_pair_t       size  = {__builtin_fabs(x), 0};
   tf_pair_t       angle = tf_angle_to_(size, tf_across_(x));
@@ -285,7 +285,7 @@ TF_INLINE tf_hyperbola_t tf_hyperbola_(double size) {
   return h;
 }
 
-double tf_sinh(double x) {
+TF_ELEMENTARY double tf_sinh(double x) {
   double size = __builtin_fabs(x);
   if (size > 711) return x < 0 ? -__builtin_inf() : __builtin_inf();
   tf_hyperbola_t h = tf_hyperbola_(size);
@@ -293,14 +293,14 @@ double tf_sinh(double x) {
   return x < 0 ? -y : y;
 }
 
-double tf_cosh(double x) {
+TF_ELEMENTARY double tf_cosh(double x) {
   double size = __builtin_fabs(x);
   if (size > 711) return __builtin_inf();
   tf_hyperbola_t h = tf_hyperbola_(size);
   return tf_scale(tf_pair_value(h.cosh), h.k);
 }
 
-double tf_tanh(double x) {
+TF_ELEMENTARY double tf_tanh(double x) {
   double size = __builtin_fabs(x);
   if (size > 20) return x < 0 ? -1.0 : 1.0;
   tf_hyperbola_t h = tf_hyperbola_(size);

@@ -7,19 +7,24 @@
 #ifndef TF_INDICATOR_ELEMENTARY_H
 #define TF_INDICATOR_ELEMENTARY_H
 
-double tf_exp(double x);
-double tf_ln(double x);    /* x > 0 */
-double tf_log10(double x); /* x > 0 */
+/* A card has its own (gpu/feature_steps.cuh), of the same source. */
+#ifndef TF_ELEMENTARY
+#define TF_ELEMENTARY
+#endif
 
-double tf_sin(double x);
-double tf_cos(double x);
-double tf_tan(double x);
-double tf_asin(double x); /* |x| <= 1 */
-double tf_acos(double x); /* |x| <= 1 */
-double tf_atan(double x);
+TF_ELEMENTARY double tf_exp(double x);
+TF_ELEMENTARY double tf_ln(double x);    /* x > 0 */
+TF_ELEMENTARY double tf_log10(double x); /* x > 0 */
 
-double tf_sinh(double x);
-double tf_cosh(double x);
-double tf_tanh(double x);
+TF_ELEMENTARY double tf_sin(double x);
+TF_ELEMENTARY double tf_cos(double x);
+TF_ELEMENTARY double tf_tan(double x);
+TF_ELEMENTARY double tf_asin(double x); /* |x| <= 1 */
+TF_ELEMENTARY double tf_acos(double x); /* |x| <= 1 */
+TF_ELEMENTARY double tf_atan(double x);
+
+TF_ELEMENTARY double tf_sinh(double x);
+TF_ELEMENTARY double tf_cosh(double x);
+TF_ELEMENTARY double tf_tanh(double x);
 
 #endif

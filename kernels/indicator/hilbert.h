@@ -41,7 +41,7 @@ typedef struct tf_hilbert_view {
 } tf_hilbert_view_t;
 
 TF_INLINE void tf_hilbert_push_(double *taps, double x) {
-  memmove(&taps[1], &taps[0], sizeof(double) * (TF_HILBERT_TAPS - 1));
+  tf_parts_move(&taps[1], &taps[0], TF_HILBERT_TAPS - 1);
   taps[0] = x;
 }
 

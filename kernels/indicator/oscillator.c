@@ -13,12 +13,12 @@ typedef struct stoch {
 } stoch_t;
 
 /* In percent; exactly 100 at the top. */
-static double place_in(double x, double top, double bottom) {
+TF_STEP double place_in(double x, double top, double bottom) {
   return top == bottom ? 0 : 100 * ((x - bottom) / (top - bottom));
 }
 
 /* What is smoothed to k, and then to d. x: high, low, close */
-static bool stoch_raw(stoch_t *s, tf_store_t m, const double *x, double *raw) {
+TF_STEP bool stoch_raw(stoch_t *s, tf_store_t m, const double *x, double *raw) {
   double top, bottom;
   bool   is_warm = tf_span_step(&s->span, m, x[0], x[1], &top, &bottom);
   *raw           = place_in(x[2], top, bottom);
@@ -35,7 +35,7 @@ static uint64_t stoch_build(stoch_t *s, tf_layout_t *l, const double *params) {
   return stoch_setup(s, l, params, TF_AVERAGE_SMA);
 }
 
-static bool stoch_step(stoch_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool stoch_step(stoch_t *s, tf_store_t m, const double *x, double *y) {
   double raw;
   return stoch_raw(s, m, x, &raw) && tf_average_step(&s->k, m, raw, &y[0]) &&
          tf_average_step(&s->d, m, y[0], &y[1]);
@@ -58,7 +58,7 @@ static uint64_t kdj_build(stoch_t *s, tf_layout_t *l, const double *params) {
   return stoch_setup(s, l, params, TF_AVERAGE_RMA);
 }
 
-static bool kdj_step(stoch_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool kdj_step(stoch_t *s, tf_store_t m, const double *x, double *y) {
   bool is_warm = stoch_step(s, m, x, y);
   if (is_warm) y[2] = 3 * y[0] - 2 * y[1];
   return is_warm;
@@ -73,7 +73,7 @@ static uint64_t stochf_build(stoch_t *s, tf_layout_t *l, const double *params) {
   return span + tf_average_init(&s->d, l, params[2], params[1], TF_AVERAGE_SMA);
 }
 
-static bool stochf_step(stoch_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool stochf_step(stoch_t *s, tf_store_t m, const double *x, double *y) {
   return stoch_raw(s, m, x, &y[0]) && tf_average_step(&s->d, m, y[0], &y[1]);
 }
 
@@ -102,7 +102,7 @@ static uint64_t stochrsi_build(stochrsi_t *s, tf_layout_t *l, const double *para
   return n + stochf_build(&s->stoch, l, params + 1);
 }
 
-static bool stochrsi_step(stochrsi_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool stochrsi_step(stochrsi_t *s, tf_store_t m, const double *x, double *y) {
   double last;
   if (!tf_previous_step(&s->last, x[0], &last)) return false;
   double change = x[0] - last;
@@ -110,8 +110,9 @@ static bool stochrsi_step(stochrsi_t *s, tf_store_t m, const double *x, double *
   if (!tf_smooth_add(&s->down, change < 0 ? -change : 0)) return false;
   double sum = s->up.mean + s->down.mean;
   if (change != 0 || !s->has_rsi) s->rsi = sum == 0 ? 0 : 100 * (s->up.mean / sum);
-  s->has_rsi = 1;
-  return stochf_step(&s->stoch, m, (const double[]){s->rsi, s->rsi, s->rsi}, y);
+  s->has_rsi            = 1;
+  const double of_rsi[] = {s->rsi, s->rsi, s->rsi};
+  return stochf_step(&s->stoch, m, of_rsi, y);
 }
 
 TF_INDICATOR_DEFINE(stochrsi, stochrsi_t, .group = TF_GROUP_MOMENTUM, .help = "stochf of rsi",
@@ -128,7 +129,7 @@ static uint64_t willr_build(tf_span_t *s, tf_layout_t *l, const double *params) 
   return tf_span_init(s, l, params[0]);
 }
 
-static bool willr_step(tf_span_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool willr_step(tf_span_t *s, tf_store_t m, const double *x, double *y) {
   double top, bottom;
   bool   is_warm = tf_span_step(s, m, x[0], x[1], &top, &bottom);
   y[0]           = top == bottom ? 0 : -100 * ((top - x[2]) / (top - bottom));
@@ -156,7 +157,7 @@ static uint64_t smi_build(smi_t *s, tf_layout_t *l, const double *params) {
   return tf_span_init(&s->span, l, params[0]) + fast + slow + signal - 3;
 }
 
-static bool smi_step(smi_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool smi_step(smi_t *s, tf_store_t m, const double *x, double *y) {
   double top, bottom;
   if (!tf_span_step(&s->span, m, x[0], x[1], &top, &bottom)) return false;
   (void)tf_smooth_add(&s->range[0], top - bottom);
@@ -193,7 +194,7 @@ static uint64_t aroon_build(aroon_t *s, tf_layout_t *l, const double *params) {
   return tf_peak_init(&s->low, l, TF_PEAK_LOWEST, false, n + 1);
 }
 
-static bool aroon_step(aroon_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool aroon_step(aroon_t *s, tf_store_t m, const double *x, double *y) {
   tf_peak_view_t high, low;
   uint64_t       now = s->high.seq;
   (void)tf_peak_step(&s->high, m, x[0], &high);
@@ -204,7 +205,7 @@ static bool aroon_step(aroon_t *s, tf_store_t m, const double *x, double *y) {
   return is_warm;
 }
 
-static bool aroonosc_step(aroon_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool aroonosc_step(aroon_t *s, tf_store_t m, const double *x, double *y) {
   double both[2];
   bool   is_warm = aroon_step(s, m, x, both);
   y[0]           = both[1] - both[0];
@@ -233,7 +234,7 @@ static uint64_t bop_build(stateless_t *s, tf_layout_t *l, const double *params) 
   return 0;
 }
 
-static bool bop_step(stateless_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool bop_step(stateless_t *s, tf_store_t m, const double *x, double *y) {
   (void)s, (void)m;
   double range = x[1] - x[2];
   y[0]         = range > 0 ? (x[3] - x[0]) / range : 0;
@@ -251,7 +252,7 @@ static uint64_t eri_build(tf_smooth_t *s, tf_layout_t *l, const double *params) 
   return n - 1;
 }
 
-static bool eri_step(tf_smooth_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool eri_step(tf_smooth_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   bool is_warm = tf_smooth_add(s, x[2]);
   y[0]         = x[0] - s->mean;
@@ -268,7 +269,7 @@ static uint64_t qstick_build(tf_total_t *s, tf_layout_t *l, const double *params
   return tf_total_init(s, l, params[0]);
 }
 
-static bool qstick_step(tf_total_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool qstick_step(tf_total_t *s, tf_store_t m, const double *x, double *y) {
   return tf_total_step_mean(s, m, x[1] - x[0], y);
 }
 
@@ -286,7 +287,7 @@ static uint64_t flows_build(flows_t *s, tf_layout_t *l, const double *params) {
   return tf_total_init(&s->down, l, params[0]);
 }
 
-static bool imi_step(flows_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool imi_step(flows_t *s, tf_store_t m, const double *x, double *y) {
   double up, down, body = x[1] - x[0];
   (void)tf_total_step(&s->up, m, body > 0 ? body : 0, &up);
   bool is_warm = tf_total_step(&s->down, m, body < 0 ? -body : 0, &down);
@@ -314,7 +315,7 @@ static uint64_t mfi_build(mfi_t *s, tf_layout_t *l, const double *params) {
   return flows_build(&s->flows, l, params) + 1;
 }
 
-static bool mfi_step(mfi_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool mfi_step(mfi_t *s, tf_store_t m, const double *x, double *y) {
   double typical = (x[0] + x[1] + x[2]) / 3, last, up, down;
   if (!tf_previous_step(&s->last, typical, &last)) return false;
   double change = typical - last;
@@ -342,7 +343,7 @@ static uint64_t cci_build(tf_lag_t *s, tf_layout_t *l, const double *params) {
   return tf_lag_init(s, l, params[0]) - 1;
 }
 
-static bool cci_step(tf_lag_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool cci_step(tf_lag_t *s, tf_store_t m, const double *x, double *y) {
   double typical = (x[0] + x[1] + x[2]) / 3, before, sum = 0, size = 0;
   bool   is_warm = s->cnt + 1 >= s->n;
   for (uint32_t age = 1; is_warm && age < s->n; age++) sum += tf_lag_get(s, m, age) - typical;
@@ -390,7 +391,7 @@ static uint64_t ultosc_build(ultosc_t *s, tf_layout_t *l, const double *params) 
   return lookback;
 }
 
-static bool ultosc_step(ultosc_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool ultosc_step(ultosc_t *s, tf_store_t m, const double *x, double *y) {
   static const double WEIGHTS[] = {4, 2, 1};
   double              last, sum = 0;
   bool                is_warm = false;
@@ -427,7 +428,7 @@ static uint64_t vortex_build(vortex_t *s, tf_layout_t *l, const double *params) 
   return tf_total_init(&s->range, l, params[0]) + 1;
 }
 
-static bool vortex_step(vortex_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool vortex_step(vortex_t *s, tf_store_t m, const double *x, double *y) {
   double last[3], plus, minus, range;
   bool   first = !s->has_last;
   memcpy(last, s->last, sizeof last);
@@ -459,7 +460,7 @@ static uint64_t wad_build(wad_t *s, tf_layout_t *l, const double *params) {
   return 0;
 }
 
-static bool wad_step(wad_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool wad_step(wad_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   double last = s->has_last ? s->last : x[2], from = x[2];
   if (x[2] > last) from = x[1] < last ? x[1] : last;
@@ -494,7 +495,7 @@ static uint64_t fractal_build(fractal_t *s, tf_layout_t *l, const double *params
   return left + tf_lag_init(&s->low, l, params[1]);
 }
 
-static bool fractal_step(fractal_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool fractal_step(fractal_t *s, tf_store_t m, const double *x, double *y) {
   double high, low, left_top = 0, left_bottom = 0, top, bottom;
   bool   has_bar = tf_lag_step(&s->high, m, x[0], &high), is_warm = false;
   (void)tf_lag_step(&s->low, m, x[1], &low);

@@ -24,6 +24,18 @@ TF_INLINE bool tf_parts_finite(double x) { return __builtin_isfinite(x); }
 /* What a series indicator accepts; false for NaN as well. */
 TF_INLINE bool tf_parts_usable(double x) { return __builtin_fabs(x) <= TF_PARTS_MAGNITUDE_MAX; }
 
+/* memmove, which a card's code has none of. */
+TF_INLINE void tf_parts_move(double *to, const double *from, size_t cnt) {
+#ifdef __CUDA_ARCH__
+  for (size_t i = 0; i < cnt; i++) {
+    const size_t at = to < from ? i : cnt - 1 - i;
+    to[at]          = from[at];
+  }
+#else
+  memmove(to, from, cnt * sizeof *to);
+#endif
+}
+
 TF_INLINE tf_indicator_result_t tf_parts_warming(double *out) {
   *out = __builtin_nan("");
   return TF_INDICATOR_WARMING;

@@ -23,17 +23,17 @@
 
 enum { OPEN, HIGH, LOW, CLOSE };
 
-static bool is_bar(const double *x) {
+TF_STEP bool is_bar(const double *x) {
   return x[OPEN] > 0 && x[HIGH] > 0 && x[LOW] > 0 && x[CLOSE] > 0;
 }
 
-static double root(double variance) { return variance > 0 ? __builtin_sqrt(variance) : 0; }
+TF_STEP double root(double variance) { return variance > 0 ? __builtin_sqrt(variance) : 0; }
 
 static uint64_t range_build(tf_total_t *s, tf_layout_t *l, const double *params) {
   return tf_total_init(s, l, params[0]);
 }
 
-static bool garman_klass_step(tf_total_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool garman_klass_step(tf_total_t *s, tf_store_t m, const double *x, double *y) {
   if (!is_bar(x)) return false;
   double range = tf_log_ratio(x[HIGH], x[LOW]), move = tf_log_ratio(x[CLOSE], x[OPEN]), mean;
   bool   is_warm =
@@ -42,12 +42,12 @@ static bool garman_klass_step(tf_total_t *s, tf_store_t m, const double *x, doub
   return is_warm;
 }
 
-static double rogers_satchell_of(const double *x) {
+TF_STEP double rogers_satchell_of(const double *x) {
   return tf_log_ratio(x[HIGH], x[CLOSE]) * tf_log_ratio(x[HIGH], x[OPEN]) +
          tf_log_ratio(x[LOW], x[CLOSE]) * tf_log_ratio(x[LOW], x[OPEN]);
 }
 
-static bool rogers_satchell_step(tf_total_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool rogers_satchell_step(tf_total_t *s, tf_store_t m, const double *x, double *y) {
   double mean;
   if (!is_bar(x)) return false;
   bool is_warm = tf_total_step_mean(s, m, rogers_satchell_of(x), &mean);
@@ -72,7 +72,7 @@ static uint64_t yang_zhang_build(yang_zhang_t *s, tf_layout_t *l, const double *
   return tf_total_init(&s->range, l, n) + 1;
 }
 
-static bool yang_zhang_step(yang_zhang_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool yang_zhang_step(yang_zhang_t *s, tf_store_t m, const double *x, double *y) {
   tf_variance_view_t open, move;
   double             last = s->last_close, range;
   if (!is_bar(x)) return false;

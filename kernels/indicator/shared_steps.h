@@ -20,6 +20,12 @@ TF_INLINE double tf_top_microprice(double bid, double ask, double bid_qty, doubl
   return (bid * ask_qty + ask * bid_qty) / (bid_qty + ask_qty);
 }
 
+/* reference: the mark price, or else the last; NaN where there is neither. */
+TF_INLINE double tf_top_basis(double bid, double ask, double reference) {
+  const double mid = tf_top_mid(bid, ask);
+  return (reference - mid) / mid * 1e4;
+}
+
 /* ---- ema ---- */
 
 typedef struct tf_ema {

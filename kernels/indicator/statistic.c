@@ -25,7 +25,7 @@ TF_INLINE bool var_step(deviation_t *s, tf_store_t m, const double *x, double *y
   return is_warm;
 }
 
-static bool stddev_step(deviation_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool stddev_step(deviation_t *s, tf_store_t m, const double *x, double *y) {
   bool is_warm = var_step(s, m, x, y);
   y[0]         = __builtin_sqrt(y[0]) * s->factor;
   return is_warm;
@@ -67,7 +67,7 @@ static uint64_t comoment_init(comoment_t *s, tf_layout_t *l, double n) {
 }
 
 /* The cnt-th pair joins. */
-static void join(products_t *p, double x, double y, double cnt) {
+TF_STEP void join(products_t *p, double x, double y, double cnt) {
   double dx = x - p->mean_x, dy = y - p->mean_y;
   p->mean_x += dx / cnt;
   p->mean_y += dy / cnt;
@@ -77,8 +77,8 @@ static void join(products_t *p, double x, double y, double cnt) {
 }
 
 /* apart: how far what the end is counted from lies above what p is. */
-static void merge(products_t *p, double cnt, const products_t *end, double end_cnt, double apart_x,
-                  double apart_y) {
+TF_STEP void merge(products_t *p, double cnt, const products_t *end, double end_cnt, double apart_x,
+                   double apart_y) {
   double dx = end->mean_x - p->mean_x + apart_x, dy = end->mean_y - p->mean_y + apart_y;
   double weight = cnt * end_cnt / (cnt + end_cnt);
   p->xx += end->xx + dx * dx * weight;
@@ -86,7 +86,7 @@ static void merge(products_t *p, double cnt, const products_t *end, double end_c
   p->xy += end->xy + dx * dy * weight;
 }
 
-static void turn(comoment_t *s, products_t *ring, double x, double y) {
+TF_STEP void turn(comoment_t *s, products_t *ring, double x, double y) {
   products_t end  = {0};
   s->last_base[0] = x;
   s->last_base[1] = y;
@@ -96,8 +96,8 @@ static void turn(comoment_t *s, products_t *ring, double x, double y) {
   }
 }
 
-static bool comoment_step(comoment_t *s, tf_store_t m, double x, double y, products_t *all) {
-  products_t *ring = (void *)(m.words + s->at);
+TF_STEP bool comoment_step(comoment_t *s, tf_store_t m, double x, double y, products_t *all) {
+  products_t *ring = (products_t *)(void *)(m.words + s->at);
   uint32_t    cnt = s->pos + 1, rest = s->n - cnt;
   bool        is_warm = rest == 0 || s->full;
   if (s->pos == 0) s->base[0] = x, s->base[1] = y;
@@ -118,7 +118,7 @@ static uint64_t correl_build(comoment_t *s, tf_layout_t *l, const double *params
   return comoment_init(s, l, params[0]);
 }
 
-static bool correl_step(comoment_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool correl_step(comoment_t *s, tf_store_t m, const double *x, double *y) {
   products_t p;
   bool       is_warm = comoment_step(s, m, x[0], x[1], &p);
   double     r       = p.xy / (__builtin_sqrt(p.xx) * __builtin_sqrt(p.yy));
@@ -144,7 +144,7 @@ static uint64_t beta_build(beta_t *s, tf_layout_t *l, const double *params) {
   return comoment_init(&s->changes, l, params[0]) + 1;
 }
 
-static bool beta_step(beta_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool beta_step(beta_t *s, tf_store_t m, const double *x, double *y) {
   double     dx = s->last[0] == 0 ? 0 : (x[0] - s->last[0]) / s->last[0];
   double     dy = s->last[1] == 0 ? 0 : (x[1] - s->last[1]) / s->last[1];
   products_t p;
@@ -170,7 +170,7 @@ static uint64_t line_build(tf_trend_t *s, tf_layout_t *l, const double *params) 
 }
 
 #define LINE(id, known_as, what, value)                                                            \
-  TF_STEP bool id##_step(tf_trend_t *s, tf_store_t m, const double *x, double *y) {                 \
+  TF_STEP bool id##_step(tf_trend_t *s, tf_store_t m, const double *x, double *y) {                \
     tf_trend_view_t v;                                                                             \
     bool            is_warm = tf_trend_step(s, m, x[0], &v);                                       \
     y[0]                    = value;                                                               \
@@ -210,7 +210,7 @@ static uint64_t order_init(order_t *s, tf_layout_t *l, double n) {
 }
 
 /* How many of the sorted are less than x. */
-static uint32_t rank_of(const double *sorted, uint32_t cnt, double x) {
+TF_STEP uint32_t rank_of(const double *sorted, uint32_t cnt, double x) {
   uint32_t low = 0;
   while (cnt > 0) {
     uint32_t half = cnt / 2;
@@ -222,20 +222,20 @@ static uint32_t rank_of(const double *sorted, uint32_t cnt, double x) {
 }
 
 /* x takes the place of `gone`, or joins where has_gone is false: sorted then has cnt + !has_gone. */
-static void order_put(double *sorted, uint32_t cnt, bool has_gone, double gone, double x) {
+TF_STEP void order_put(double *sorted, uint32_t cnt, bool has_gone, double gone, double x) {
   uint32_t from = has_gone ? rank_of(sorted, cnt, gone) : cnt, to = rank_of(sorted, cnt, x);
   if (to > from) {
-    memmove(&sorted[from], &sorted[from + 1], (to - from - 1) * sizeof *sorted);
+    tf_parts_move(&sorted[from], &sorted[from + 1], to - from - 1);
     sorted[to - 1] = x;
   } else {
-    memmove(&sorted[to + 1], &sorted[to], (from - to) * sizeof *sorted);
+    tf_parts_move(&sorted[to + 1], &sorted[to], from - to);
     sorted[to] = x;
   }
 }
 
 /* The k-th smallest of sorted (cnt) without one `gone`, with x. */
-static double order_at(const double *sorted, uint32_t cnt, bool has_gone, double gone, double x,
-                       uint32_t k) {
+TF_STEP double order_at(const double *sorted, uint32_t cnt, bool has_gone, double gone, double x,
+                        uint32_t k) {
   uint32_t out = has_gone ? rank_of(sorted, cnt, gone) : cnt, place = rank_of(sorted, cnt, x);
   if (place > out) place--;
   if (k == place) return x;
@@ -249,7 +249,7 @@ static uint64_t percentile_build(order_t *s, tf_layout_t *l, const double *param
   return order_init(s, l, params[0]) - 1;
 }
 
-static bool percentile_step(order_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool percentile_step(order_t *s, tf_store_t m, const double *x, double *y) {
   double  *sorted  = m.words + s->sorted_at, gone;
   uint32_t cnt     = s->ring.cnt;
   bool     is_full = tf_lag_step(&s->ring, m, x[0], &gone);
@@ -276,7 +276,7 @@ static uint64_t percentrank_build(order_t *s, tf_layout_t *l, const double *para
   return order_init(s, l, params[0]);
 }
 
-static bool percentrank_step(order_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool percentrank_step(order_t *s, tf_store_t m, const double *x, double *y) {
   double  *sorted  = m.words + s->sorted_at, gone;
   uint32_t cnt     = s->ring.cnt;
   bool     is_full = tf_lag_step(&s->ring, m, x[0], &gone);
@@ -298,7 +298,7 @@ static uint64_t avgdev_build(tf_lag_t *s, tf_layout_t *l, const double *params) 
   return tf_lag_init(s, l, params[0]) - 1;
 }
 
-static bool avgdev_step(tf_lag_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool avgdev_step(tf_lag_t *s, tf_store_t m, const double *x, double *y) {
   double sum = 0, size = 0, before;
   bool   is_warm = s->cnt + 1 >= s->n;
   for (uint32_t age = 1; is_warm && age < s->n; age++) sum += tf_lag_get(s, m, age) - x[0];

@@ -105,6 +105,20 @@ TF_INLINE tf_indicator_result_t tf_step_result(bool is_warm, const double *y, ui
 #define TF_STEP static
 #endif
 
+/* Before one that is called where it is one of many: a card's compiler would make one function of all of them. */
+#ifdef __CUDACC__
+#define TF_STEP_APART static __device__ __noinline__
+#else
+#define TF_STEP_APART static
+#endif
+
+/* Before a function of a file of its own that steps call. */
+#ifdef TF_STEPS_ONLY
+#define TF_STEP_SHARED TF_STEP
+#else
+#define TF_STEP_SHARED
+#endif
+
 #define TF_SERIES(...)                                                                             \
   .series = {__VA_ARGS__}, .series_cnt = TF_ARRAY_CNT(((const char *const[]){__VA_ARGS__}))
 #define TF_OUTPUTS(...)                                                                            \
@@ -120,7 +134,7 @@ TF_INLINE tf_indicator_result_t tf_step_result(bool is_warm, const double *y, ui
 
 #ifdef TF_STEPS_ONLY
 #define TF_INDICATOR_DEFINE_AS(id, type, build, step, ...)                                         \
-  TF_STEP bool tf_step_##id(void *state, uint32_t param_cnt, const double *x, double *y) {         \
+  TF_STEP_APART bool tf_step_##id(void *state, uint32_t param_cnt, const double *x, double *y) {   \
     tf_store_t m = {(double *)state + TF_STEP_WORDS_(type) + param_cnt, true};                     \
     return step((type *)state, m, x, y);                                                           \
   }

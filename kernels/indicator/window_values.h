@@ -19,6 +19,18 @@ TF_INLINE tf_indicator_result_t tf_ofi_answer(const double *sums, double *out) {
   return tf_parts_answer(out, sums[0]);
 }
 
+/* ---- cvd ---- */
+
+TF_INLINE tf_indicator_result_t tf_cvd_step(tf_sum_t *sum, const tf_indicator_input_t *in,
+                                            double *out) {
+  const tf_market_t *m = in->market;
+  if (in->on != TF_ON_TRADE) return tf_parts_answer(out, tf_sum_value(sum));
+  if (!tf_parts_finite(m->trade_price) || !tf_parts_usable(m->trade_qty))
+    return TF_INDICATOR_REJECTED;
+  if (!(m->event->flags & TF_FLAG_BACKFILL)) tf_sum_add(sum, m->trade_qty * m->trade_side);
+  return TF_INDICATOR_WARMING;
+}
+
 /* ---- trades ---- */
 
 enum {
@@ -37,6 +49,12 @@ TF_INLINE void tf_volume_values(const tf_market_t *m, double *values) { values[0
 /* Of both. */
 TF_INLINE tf_indicator_result_t tf_volume_answer(const tf_time_window_view_t *view, double *out) {
   return tf_parts_answer(out, tf_sum_value(&view->sum[0]));
+}
+
+/* trade_intensity: tf_trade_count_values, a second. */
+TF_INLINE tf_indicator_result_t tf_trade_intensity_answer(const tf_time_window_view_t *view,
+                                                          double                      *out) {
+  return tf_parts_answer(out, tf_sum_value(&view->sum[0]) * 1e9 / (double)view->window_ns);
 }
 
 TF_INLINE void tf_trade_imbalance_values(const tf_market_t *m, double *values) {

@@ -7,6 +7,7 @@ import itertools
 import json
 import pathlib
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -264,10 +265,14 @@ class Live(unittest.TestCase):
 class Recorder(unittest.TestCase):
     """A venue's events into JetStream, by partition, over a restart of the recorder."""
 
-    def record(self, nats, exchange, folder, events):
+    def recorder(self, nats, exchange, folder, *sets):
         url = f"nats://127.0.0.1:{nats.port}"
-        sink = f'{{type: nats, url: "{url}", stream: EVENTS, carries: events, stream_create: true, partitions: 16, policy: spill, spool: {folder}/spool, drain: {LONG}s}}'
-        with LiveEngine(exchange, f"sinks=[{sink}]", f"capture.path={folder}/capture-{events}", *STRATEGIES) as engine:
+        sink = (f'{{type: nats, url: "{url}", stream: EVENTS, carries: events, stream_create: true, partitions: 16, policy: spill, '
+                f'spool: {folder}/spool, drain: {LONG}s}}')
+        return LiveEngine(exchange, f"sinks=[{sink}]", *sets, *STRATEGIES)
+
+    def record(self, nats, exchange, folder, events):
+        with self.recorder(nats, exchange, folder, f"capture.path={folder}/capture-{events}") as engine:
             wait_until(lambda: engine.count("tickfuse_sink_acked_total") >= events, LONG, "acknowledged events")
             got, _ = engine.finish()
         self.assertEqual(got["ledger"]["residual"], 0, got["ledger"])
@@ -293,6 +298,28 @@ class Recorder(unittest.TestCase):
             want = 0 if name == "NONE.NONE" else zlib.crc32(name.encode()) % 16
             self.assertEqual((stream, kind, part), ("EVENTS", "events", f"{want:04d}"), subject)
         self.assertGreater(len({s.split(".")[2] for s, _ in messages}), 1)
+
+    def test_of_two_recorders_of_one_stream_the_one_that_was_overtaken_is_fenced_off(self):
+        acked, errors = "tickfuse_sink_acked_total", "tickfuse_sink_errors_total"
+        with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two, brokers.Nats() as nats, \
+                Exchange("--seed", "11") as exchange, self.recorder(nats, exchange, one) as first:
+            wait_until(lambda: first.count(acked) >= 300, LONG, "events of the first")
+            first.process.send_signal(signal.SIGSTOP)
+            with self.recorder(nats, exchange, two) as second:
+                wait_until(lambda: second.count(acked) >= 300, LONG, "events of the second")
+                first.process.send_signal(signal.SIGCONT)
+                wait_until(lambda: first.count(errors) >= 1 and "E_SINK_FENCED" or None, LONG, "the fence")
+                at = second.count(acked)
+                wait_until(lambda: second.count(acked) >= at + 100, LONG, "more events of the second")
+                _, err, code = first.stop()
+                got, _ = second.finish()
+            messages = [record for _, _, record in nats.read("EVENTS")]
+        self.assertIn("E_SINK_FENCED", err)
+        self.assertNotEqual(code, 0)
+        self.assertEqual(got["ledger"]["residual"], 0)
+        seqs = [e["ingest_seq"] for e in events_of(b"".join(messages))]
+        self.assertEqual(seqs, list(range(1, len(seqs) + 1)))
+        self.assertEqual(hash_events(b"".join(messages[-got["events"]["total"]:])), got["events_hash"])
 
     def test_the_capture_of_a_recorder_that_went_on_replays_to_the_same_numbers(self):
         with tempfile.TemporaryDirectory() as folder, brokers.Nats() as nats, Exchange("--seed", "9") as exchange:

@@ -70,6 +70,7 @@ static int run(const explain_args_t *args, const tf_config_t *config, uint64_t s
       .is_replay = true, .one_by_one = true, .instruments_min = inputs.instruments_min};
   if (!err) err = tf_inputs_take_outcomes(&inputs, 0, &options);
   if (!err) err = tf_engine_init(&engine, config, registry_of_probe(), &options);
+  if (!err) err = tf_inputs_open_texts(&inputs, &engine);
   size_t bytes  = err ? 0 : tf_replay_footprint(&replay_config);
   void  *memory = bytes ? aligned_alloc(TF_LINE_BYTES, bytes) : NULL;
   if (!err && !memory) err = TF_ERR(E_CORE_NO_MEMORY, "replay: %zu bytes", bytes);

@@ -83,6 +83,7 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   if (!err) err = tf_inputs_take_outcomes(&inputs, replay_config.from_ns, &options);
   replay_config.unpaced_events = tickfuse_warm_versions(config, &options);
   if (!err) err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
+  if (!err) err = tf_inputs_open_texts(&inputs, &engine);
   if (err) return tf_cli_fail(err);
 
   tf_replay_t replay = {0};

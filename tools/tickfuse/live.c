@@ -10,6 +10,7 @@
 #include "boot/remotes.h"
 #include "boot/runtimes.h"
 #include "boot/serving.h"
+#include "boot/text_source.h"
 #include "cli.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -156,6 +157,7 @@ static void session_config(const tf_config_t *config, uint32_t row_idx, tf_sessi
                                    .tap               = tf_live_capture_tap(&live.capture),
                                    .tap_source_idx    = row_idx
   };
+  s->feed_config.texts = tf_text_source_port(engine.texts);
   if (row->asks_metadata) s->metadata_refresh_ns = f->metadata_refresh_ns;
   tf_live_ways_apply(&l->ways, s);
   if (f->rest.host) rest_from(s, &f->rest, live.ports[row_idx].rest);
@@ -430,6 +432,7 @@ static void wait_for_end(const tf_live_options_t *options) {
       tf_live_alarms_tick(&live.alarms, engine.publish.page);
       tf_live_capture_publish(&live.capture, &engine.publish);
       tf_live_intakes_publish(&live.intakes, &engine.publish);
+      tf_text_source_publish(engine.texts, &engine.publish);
       if (options->recording && !options->json) draw_progress(now_ns - begin_ns);
       for (uint32_t i = 0; i < live.feed_cnt; i++)
         tf_live_metadata_tick(&live.feeds[i].metadata, &engine.instruments);
@@ -483,9 +486,12 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
     err = tf_live_capture_start(&live.capture, config, &live.plan, options->capture,
                                 options->recording);
   if (!err) err = tf_live_tape_start(&live.tape, &engine, options->tape);
+  if (!err)
+    err = tf_text_source_open(&engine, TF_TEXT_MODE_LIVE, tf_live_capture_tap(&live.capture));
   if (!err) err = start_feeds(config);
   if (!err) err = tf_ranks_start(&live.ranks, live.dialer);
   if (!err) err = tf_runtimes_open(&engine, tf_live_capture_tap(&live.capture));
+  if (!err) err = tf_text_source_join(&engine);
   if (!err) err = tf_remotes_open(&engine);
   if (!err) err = tf_outcomes_open(&engine, tf_live_capture_tap(&live.capture));
   if (!err) err = tickfuse_warm_continue(&engine, false);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "boot/engine.h"
+#include "boot/text_source.h"
 #include "cli.h"
 #include "cmd_config.h"
 #include "core/clock.h"
@@ -53,6 +54,7 @@ static tf_err_t check_engine(const tf_config_t *config) {
   static tf_engine_t        engine;
   const tf_engine_options_t options = {.is_check = true};
   tf_err_t                  err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
+  if (!err) err = tf_text_source_check(&engine);
   if (!err) err = tf_live_plan_make(&plan, config);
   if (!err) err = tf_live_plan_check(&plan, config, &engine.instruments);
   tf_engine_fini(&engine);

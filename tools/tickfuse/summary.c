@@ -7,6 +7,7 @@
 #include "boot/remotes.h"
 #include "boot/runtimes.h"
 #include "boot/sinks.h"
+#include "boot/text_source.h"
 #include "core/cpu.h"
 
 static const char *const kind_names[TF_EVENT_KIND_CNT] = {"trade",  "quote",   "book", "ticker",
@@ -333,6 +334,8 @@ json_t *tf_summary_json(const tf_engine_t *e) {
                                 (json_int_t)m->skipped_output, "skipped_paused",
                                 (json_int_t)m->skipped_paused, "absent", (json_int_t)m->absent));
   json_object_set_new(root, "models", models_json(e));
+  json_t *texts = tf_text_source_json(e->texts, true);
+  if (texts) json_object_set_new(root, "texts", texts);
   const tf_shed_counts_t *shed = &e->runner.lane.shed.counts;
   json_object_set_new(root, "shed",
                       json_pack("{sIsIsIsI}", "over", (json_int_t)shed->begun[TF_SHED_NONE],

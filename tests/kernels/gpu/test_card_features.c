@@ -18,16 +18,16 @@
 #include "stage/pipeline.h"
 #include "stage/tell.h"
 
-#define INSTRUMENT_CNT 6u
-#define FEATURES_MAX   64u
-#define BATCH_MAX      8u
-#define BOOKS_OK       (1u << TF_BOOK_OK | 1u << TF_BOOK_NONE)
+#define INSTRUMENTS_MAX 4096u
+#define FEATURES_MAX    96u
+#define BATCH_MAX       TF_MAILBOX_BATCH_MAX
+#define BOOKS_OK        (1u << TF_BOOK_OK | 1u << TF_BOOK_NONE)
 
 static const tf_card_limits_t LIMITS = {.sm_cnt           = 1,
                                         .cluster_max      = 1,
                                         .thread_max       = 1024,
                                         .shared_bytes_max = 1 << 17,
-                                        .memory_bytes     = 1 << 24};
+                                        .memory_bytes     = UINT64_C(1) << 32};
 
 /* Those whose sums the card makes in an order of its own: as floats they may differ by their last place. */
 static const char *const TEXTS[] = {
@@ -72,6 +72,15 @@ static const char *const TEXTS[] = {
     "ema(imbalance(5), 4)",
     "macd(s1.close, 3, 6, 2).macdsignal",
     "ema(macd(s1.close, 3, 6, 2), 3)",
+    "cvd",
+    "trade_intensity(1s)",
+    "basis",
+    "bbands(mid, 20).upperband - mid",
+    "stoch(s1.high, s1.low, s1.close, 5).slowd",
+    "ema(kama(mid, 10), 4)",
+    "tanh(linearreg_slope(mid, 8))",
+    "ht_phasor(mid).quadrature",
+    "cdldoji(s1.open, s1.high, s1.low, s1.close)",
 };
 
 static bool is_rounded(const char *name) {
@@ -93,8 +102,8 @@ typedef struct waiting {
   double         *slots; /* (slot_cnt) as of the tick */
 } waiting_t;
 
-/* Blocks of the card's program, and ticks of a request: of what open_both makes. */
-static uint32_t block_cnt = 1, batch = 1;
+/* Blocks of the card's program, ticks of a request, instruments: of what open_both makes. */
+static uint32_t block_cnt = 1, batch = 1, instrument_cnt = 6;
 
 static struct {
   tf_feature_env_t      env;
@@ -103,11 +112,11 @@ static struct {
   tf_plan_view_t        view;
   tf_card_program_t    *program;
   card_run_t            card;
-  uint32_t              numbers[INSTRUMENT_CNT];
+  uint32_t              numbers[INSTRUMENTS_MAX];
 
   tf_lane_t            lane;
-  tf_lane_instrument_t instruments[INSTRUMENT_CNT];
-  tf_instrument_t      names[INSTRUMENT_CNT];
+  tf_lane_instrument_t instruments[INSTRUMENTS_MAX];
+  tf_instrument_t      names[INSTRUMENTS_MAX];
   tf_hist_t            hists[TF_HOP_CNT];
   tf_arena_t           arena;
   double               row[FEATURES_MAX];
@@ -206,9 +215,9 @@ static tf_mailbox_status_t tell_tick(uint32_t id, float *out) {
 static void ask_waiting(void);
 
 /* Who is in no section any more: behind the ticks before. */
-static void tell_gone(const bool was_in[INSTRUMENT_CNT]) {
+static void tell_gone(const bool was_in[INSTRUMENTS_MAX]) {
   const tf_market_row_t row = {.kind = TF_MARKET_ROW_GONE};
-  for (uint32_t i = 0; i < INSTRUMENT_CNT; i++)
+  for (uint32_t i = 0; i < instrument_cnt; i++)
     if (was_in[i] && !rig.lane.universe.members[i].is_in && rig.numbers[i]) {
       if (rig.waiting_cnt) ask_waiting();
       tell(i, TF_MAILBOX_QUIET, &row, NULL);
@@ -269,9 +278,9 @@ static void set_bars(void) {
 static void start_card(uint64_t seed) {
   const card_run_spec_t spec = {.slots          = {rig.program},
                                 .kernel         = features_kernel,
-                                .instrument_cnt = INSTRUMENT_CNT,
+                                .instrument_cnt = instrument_cnt,
                                 .batch_max      = BATCH_MAX,
-                                .slot_cnt       = 64,
+                                .slot_cnt       = 1024, /* nobody waits for quiet rows */
                                 .seed           = seed,
                                 .plan           = rig.view.image,
                                 .plan_bytes     = rig.view.image->bytes,
@@ -288,23 +297,26 @@ static void stop_card(void) {
 
 static void open_both(const char *const *texts, size_t cnt, uint64_t seed) {
   compile_texts(texts, cnt);
-  assert_int_equal(tf_arena_init(&rig.arena, "test", (size_t)32 << 20), TF_OK);
+  assert_int_equal(
+      tf_arena_init(&rig.arena, "test",
+                    ((size_t)32 << 20) + instrument_cnt * (rig.plan.mem_bytes + ((size_t)4 << 10))),
+      TF_OK);
   rig.lane.compute.plan   = &rig.plan;
   rig.lane.instruments    = rig.instruments;
-  rig.lane.instrument_cap = INSTRUMENT_CNT;
+  rig.lane.instrument_cap = instrument_cnt;
   rig.lane.names          = rig.names;
   rig.lane.hists          = rig.hists;
   rig.lane.sample_every = rig.lane.sample_left = UINT32_MAX;
   rig.lane.watch                               = (tf_row_watch_t){&rig, on_row, on_bars};
   set_bars();
-  for (uint32_t i = 0; i < INSTRUMENT_CNT; i++) init_instrument(i);
+  for (uint32_t i = 0; i < instrument_cnt; i++) init_instrument(i);
   for (uint32_t i = 0; i < BATCH_MAX; i++)
     rig.waiting[i].slots = malloc(rig.view.slot_cnt * sizeof(double));
-  assert_int_equal(tf_universe_init(&rig.lane.universe, &rig.plan, INSTRUMENT_CNT, &rig.arena),
+  assert_int_equal(tf_universe_init(&rig.lane.universe, &rig.plan, instrument_cnt, &rig.arena),
                    TF_OK);
   tf_plan_view_t read;
   if (tf_card_plan_read(rig.view.image, rig.view.image->bytes, &read) != TF_OK ||
-      tf_card_features_make(&read, INSTRUMENT_CNT, 0, block_cnt, &LIMITS, &rig.program) != TF_OK)
+      tf_card_features_make(&read, instrument_cnt, 0, block_cnt, &LIMITS, &rig.program) != TF_OK)
     fail_msg("%s", tf_error_text());
   start_card(seed);
 }
@@ -374,10 +386,10 @@ static bool is_waiting(uint32_t id) {
 /* One event to both; a tick's rows are compared. */
 static void send(tf_event_t *e) {
   const uint32_t id = e->instrument_id;
-  bool           was_in[INSTRUMENT_CNT];
+  static bool    was_in[INSTRUMENTS_MAX];
   float          out[FEATURES_MAX];
   if (is_waiting(id)) ask_waiting();
-  for (uint32_t i = 0; i < INSTRUMENT_CNT; i++)
+  for (uint32_t i = 0; i < instrument_cnt; i++)
     was_in[i] = rig.plan.section_cnt && rig.lane.universe.members[i].is_in;
   e->ingest_seq = ++rig.seq;
   tf_lane_on_events(&rig.lane, e, 1, 0, 0);
@@ -400,8 +412,8 @@ static uint64_t random_next(uint64_t *seed) {
 }
 
 /* Quotes that walk, trades, messages of several events; now and then a book that breaks and heals. */
-static void send_made_up(uint64_t *seed, int64_t mids[INSTRUMENT_CNT]) {
-  uint32_t   id   = (uint32_t)(random_next(seed) % INSTRUMENT_CNT);
+static void send_made_up(uint64_t *seed, int64_t mids[INSTRUMENTS_MAX]) {
+  uint32_t   id   = (uint32_t)(random_next(seed) % instrument_cnt);
   uint64_t   what = random_next(seed) % 32;
   tf_event_t e    = {.instrument_id = id, .price_exp = -2, .qty_exp = -3, .flags = TF_FLAG_LAST};
   mids[id] += (int64_t)(random_next(seed) % 7) - 3;
@@ -428,17 +440,17 @@ static void send_made_up(uint64_t *seed, int64_t mids[INSTRUMENT_CNT]) {
 static void a_made_up_market_reads_the_same_on_both(void **state) {
   (void)state;
   for (uint64_t seed = 1; seed <= 2; seed++) {
-    uint64_t random = seed;
-    int64_t  mids[INSTRUMENT_CNT];
+    uint64_t       random = seed;
+    static int64_t mids[INSTRUMENTS_MAX];
     open_both(TEXTS, TF_ARRAY_CNT(TEXTS), seed);
-    for (uint32_t i = 0; i < INSTRUMENT_CNT; i++) mids[i] = 10000 << i;
+    for (uint32_t i = 0; i < instrument_cnt; i++) mids[i] = 10000 << i;
     for (uint32_t i = 0; i < 600; i++) send_made_up(&random, mids);
     assert_true(rig.ticks > 400 && rig.values > 5000 && rig.closes > 100);
     stop_card(); /* another one has the lane's memory, and goes on where this one was */
     start_card(seed);
     rig.values = 0, rig.behind = 0;
     for (uint32_t i = 0; i < 200; i++) send_made_up(&random, mids);
-    assert_true(rig.values > 1000 && rig.states == 2 * INSTRUMENT_CNT + rig.behind &&
+    assert_true(rig.values > 1000 && rig.states == 2 * instrument_cnt + rig.behind &&
                 rig.behind < 60);
     close_both();
   }
@@ -453,12 +465,12 @@ static void rows_of_a_request_read_as_one_by_one(void **state) {
       {3, 6}
   };
   for (size_t r = 0; r < TF_ARRAY_CNT(ROWS); r++) {
-    uint64_t random = r + 1;
-    int64_t  mids[INSTRUMENT_CNT];
+    uint64_t       random = r + 1;
+    static int64_t mids[INSTRUMENTS_MAX];
     block_cnt = ROWS[r][0], batch = ROWS[r][1];
     open_both(TEXTS, TF_ARRAY_CNT(TEXTS), r + 1);
     assert_int_equal(rig.program->block_cnt, block_cnt);
-    for (uint32_t i = 0; i < INSTRUMENT_CNT; i++) mids[i] = 10000 << i;
+    for (uint32_t i = 0; i < instrument_cnt; i++) mids[i] = 10000 << i;
     for (uint32_t i = 0; i < 500; i++) send_made_up(&random, mids);
     stop_card(); /* another one has the lane's memory, and goes on where this one was */
     rig.waiting_cnt = 0;
@@ -473,13 +485,55 @@ static void rows_of_a_request_read_as_one_by_one(void **state) {
   block_cnt = batch = 1;
 }
 
+/* 64 features and more of each of 4,096 instruments where TF_TEST_EXHAUSTIVE is set, else of 80: what stands to each other must not fit. */
+static void a_wide_universe_reads_the_same_on_both(void **state) {
+  (void)state;
+  const char *texts[FEATURES_MAX];
+  char        more[FEATURES_MAX][32];
+  uint64_t    random = 11;
+  size_t      cnt    = TF_ARRAY_CNT(TEXTS);
+  memcpy(texts, TEXTS, sizeof TEXTS);
+  for (; cnt < 64; cnt++) {
+    snprintf(more[cnt], sizeof more[cnt], "ema(mid, %zu) - mid", cnt);
+    texts[cnt] = more[cnt];
+  }
+  instrument_cnt = getenv("TF_TEST_EXHAUSTIVE") ? INSTRUMENTS_MAX : 80;
+  block_cnt = 3, batch = BATCH_MAX;
+  open_both(texts, cnt, 1);
+  for (uint32_t i = 0; i < 3 * instrument_cnt; i++) {
+    const uint32_t id   = i * 7 % instrument_cnt; /* 7 divides neither */
+    const int64_t  mid  = 10000 + 10 * id + (int64_t)(random_next(&random) % 21);
+    tf_event_t     e    = {.instrument_id = id,
+                           .kind          = TF_EVENT_QUOTE,
+                           .price_exp     = -2,
+                           .qty_exp       = -3,
+                           .flags         = TF_FLAG_LAST,
+                           .ts_recv_ns    = UINT64_C(1700000000000000000) + i * 1000};
+    e.u.quote.bid_price = mid - 1;
+    e.u.quote.ask_price = mid + 2;
+    e.u.quote.bid_qty   = 1 + (int64_t)(random_next(&random) % 900);
+    e.u.quote.ask_qty   = 900;
+    send(&e);
+  }
+  if (rig.waiting_cnt) ask_waiting();
+  printf("%u instruments, %u features, %llu bytes each: %llu requests of several, %llu behind, "
+         "%llu values\n",
+         instrument_cnt, rig.plan.feature_cnt, (unsigned long long)rig.program->state_bytes,
+         (unsigned long long)rig.requests, (unsigned long long)rig.behind,
+         (unsigned long long)rig.values);
+  assert_true(rig.rows + instrument_cnt == rig.ticks && rig.behind == 0);
+  assert_true(rig.values > rig.ticks * 20);
+  close_both();
+  instrument_cnt = 6, block_cnt = batch = 1;
+}
+
 static void those_who_are_silent_leave_its_sections(void **state) {
   (void)state;
-  uint64_t random = 7;
-  int64_t  mids[INSTRUMENT_CNT];
+  uint64_t       random = 7;
+  static int64_t mids[INSTRUMENTS_MAX];
   rig.max_age_ns = 12 * TF_NS_PER_MS;
   open_both(TEXTS, TF_ARRAY_CNT(TEXTS), 1);
-  for (uint32_t i = 0; i < INSTRUMENT_CNT; i++) mids[i] = 10000 << i;
+  for (uint32_t i = 0; i < instrument_cnt; i++) mids[i] = 10000 << i;
   for (uint32_t i = 0; i < 500; i++) send_made_up(&random, mids);
   assert_true(rig.gone > 20 && rig.values > 2000);
   close_both();
@@ -532,7 +586,7 @@ static void send_message(const tf_record_t *record) {
   for (uint32_t i = 0; i < market.out.event_cnt; i++) {
     tf_event_t *e  = &market.out.events[i];
     bool        is = e->kind == TF_EVENT_QUOTE || e->kind == TF_EVENT_TRADE;
-    if (!is || e->instrument_id >= INSTRUMENT_CNT) continue;
+    if (!is || e->instrument_id >= instrument_cnt) continue;
     e->flags |= TF_FLAG_LAST;
     send(e);
   }
@@ -618,12 +672,12 @@ static void a_torn_state_is_none(void **state) {
 static void what_the_card_does_not_compute_is_refused_or_handed_over(void **state) {
   (void)state;
   static const char *const ROWS[][3] = {
-      {"vpin(0.5, 20)",                   "vpin, which the card does not compute", "vpin"                      },
-      {"ema(stddev(s1.close, 20), 20)",   "stddev, which the card",                "ema"                       },
-      {"imbalance(5) + mid",              "imbalance, which the card",             "imbalance"                 },
-      {"mid - mid@I1.V",                  NULL,                                    "another instrument's value"},
-      {"peek(ema(s1.close, 4))",          NULL,                                    "peek"                      },
-      {"ema(macd(s1.close, 3, 6, 2), 3)", "macd, which the card",                  "ema"                       },
+      {"vpin(0.5, 20)",                      "vpin, which the card does not compute", "vpin"                      },
+      {"ema(wma(s1.close, 20), 20)",         "wma, which the card",                   "ema"                       },
+      {"imbalance(5) + mid",                 "imbalance, which the card",             "imbalance"                 },
+      {"mid - mid@I1.V",                     NULL,                                    "another instrument's value"},
+      {"peek(ema(s1.close, 4))",             NULL,                                    "peek"                      },
+      {"ema(quantile(s1.close, 6, 0.5), 3)", "quantile, which the card",              "ema"                       },
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(ROWS); i++) {
     tf_card_program_t *program = NULL;
@@ -678,6 +732,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_made_up_market_reads_the_same_on_both),
       cmocka_unit_test(rows_of_a_request_read_as_one_by_one),
+      cmocka_unit_test(a_wide_universe_reads_the_same_on_both),
       cmocka_unit_test(recordings_read_the_same_on_both),
       cmocka_unit_test(those_who_are_silent_leave_its_sections),
       cmocka_unit_test(a_row_that_is_missing_is_said),
