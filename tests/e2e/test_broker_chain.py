@@ -28,7 +28,7 @@ strategies:
 """
 
 
-class Chain(unittest.TestCase):
+class Chain:
     def setUp(self):
         self.dir = tempfile.mkdtemp(prefix="tickfuse-chain-")
         self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
@@ -78,7 +78,7 @@ class Chain(unittest.TestCase):
 
 
 @unittest.skipUnless(shutil.which("nats-server"), "nats-server is not installed")
-class ThroughJetStream(Chain):
+class ThroughJetStream(Chain, unittest.TestCase):
     def setUp(self):
         super().setUp()
         self.nats = Nats()
@@ -169,7 +169,7 @@ def plain(decision):
 
 
 @unittest.skipUnless(os.path.exists(KAFKA_MOCK), "built without librdkafka")
-class ThroughKafka(Chain):
+class ThroughKafka(Chain, unittest.TestCase):
     def test_a_second_engine_decides_what_the_first_decided(self):
         mock = subprocess.Popen([KAFKA_MOCK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.addCleanup(mock.stdout.close)
