@@ -146,6 +146,30 @@ class ThroughJetStream(Chain, unittest.TestCase):
             want[d["instrument"]].append(plain(d))
         self.assertEqual(merged, want)
 
+    def test_tail_prints_what_a_stream_holds_once_and_tells_what_is_gone(self):
+        url = f"nats://127.0.0.1:{self.nats.port}"
+        _, decisions = self.first(self.sink())
+        for stream, form in (("RECORDS", "binary"), ("LINES", "json")):
+            config = self.write(stream, 'feeds: [{name: main, venue: binance-spot, channels: all, instruments: ["*"]}]\n'
+                                f"sinks: [{{{self.sink(stream)}, format: {form}, policy: block, drain: {LONG_S}s}}]")
+            run("replay", config, "--input", INPUT, "--json")
+            out, err = run("tail", f"{url}/{stream}", "--oldest", "--json", "--count", DECISIONS)
+            self.assertEqual([nameless(json.loads(line)) for line in out.splitlines()], [nameless(d) for d in decisions])
+            self.assertEqual(err, "")
+        client = self.nats.client()
+        client.ask("$JS.API.STREAM.MSG.DELETE.LINES", b'{"seq":7}')
+        client.close()
+        out, err = run("tail", f"{url}/LINES", "--oldest", "--count", DECISIONS - 1)
+        self.assertEqual(len(out.splitlines()), DECISIONS - 1)
+        self.assertIn("1 messages are not there any more", err)
+        out, err = run("tail", f"{url}/EVENTS", "--oldest", expect=3)
+        self.assertIn("message 1, EVENTS.events.BINANCE-SPOT.BTCUSDT: 64 bytes are no record", err)
+        out, err = run("tail", f"{url}/EVENTS", "--oldest", "--carries", "events", "--count", EVENTS)
+        self.assertEqual([json.loads(line)["ingest_seq"] for line in out.splitlines()], list(range(1, EVENTS + 1)))
+        for wrong, code, words in ((url, 2, "no stream behind"), (f"{url}/a.b", 2, "letters, digits"), (f"{url}/NONE", 1, "there is no stream NONE")):
+            _, err = run("tail", wrong, expect=code)
+            self.assertIn(words, err)
+
     def test_wrong_keys_are_named_before_the_start(self):
         for source, words in (("from: nats", "feeds[0].broker"), ("from: natss, broker: x", "http kafka nats"),
                               ('from: nats, broker: "http://a:1", stream: D', "nats://HOST:PORT"),
@@ -166,6 +190,11 @@ class ThroughJetStream(Chain, unittest.TestCase):
 
 def plain(decision):
     return {key: value for key, value in decision.items() if key not in TELEMETRY}
+
+
+def nameless(decision):
+    """A record holds the number of its strategy, a line the name."""
+    return {key: value for key, value in plain(decision).items() if key != "strategy"}
 
 
 @unittest.skipUnless(os.path.exists(KAFKA_MOCK), "built without librdkafka")
