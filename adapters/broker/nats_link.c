@@ -323,13 +323,18 @@ natsMsg *tf_nats_link_next(tf_nats_link_t *link, bool *no_responders) {
   return msg;
 }
 
-tf_err_t tf_nats_link_init(tf_nats_link_t *link, const tf_broker_config_t *config,
-                           const tf_nats_limits_t *limits) {
-  natsOptions *options = NULL;
-  memset(link, 0, sizeof *link);
-  link->config                  = *config;
+void tf_nats_link_limit(tf_nats_link_t *link, const tf_nats_limits_t *limits) {
   link->limits                  = *limits;
   link->guard.payload_bytes_max = limits->payload_bytes_max;
+}
+
+tf_err_t tf_nats_link_init(tf_nats_link_t *link, const tf_broker_config_t *config) {
+  static const tf_nats_limits_t of_answers = {
+      .connect_ms = 2000, .ping_ms = 2000, .payload_bytes_max = TF_NATS_GUARD_PAYLOAD_BYTES};
+  natsOptions *options = NULL;
+  memset(link, 0, sizeof *link);
+  link->config = *config;
+  tf_nats_link_limit(link, &of_answers);
   link->fd = link->wire_fd = link->pair_fd = -1;
   tf_err_t err                             = make_options(link, &options);
   if (!err) natsOptions_Destroy(options);

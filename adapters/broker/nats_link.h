@@ -59,9 +59,11 @@ typedef struct tf_nats_link {
 } tf_nats_link_t;
 
 /* Checks what the config says, the secrets too. E_BROKER_CONFIG, or what reading a secret gives. */
-tf_err_t tf_nats_link_init(tf_nats_link_t *link, const tf_broker_config_t *config,
-                           const tf_nats_limits_t *limits);
+tf_err_t tf_nats_link_init(tf_nats_link_t *link, const tf_broker_config_t *config);
 void     tf_nats_link_fini(tf_nats_link_t *link);
+
+/* Other limits than those of a connection that answers alone come over. Before the first dial. */
+void tf_nats_link_limit(tf_nats_link_t *link, const tf_nats_limits_t *limits);
 
 void tf_nats_link_dial(tf_nats_link_t *link);    /* NONE only */
 void tf_nats_link_hang_up(tf_nats_link_t *link); /* UP or DOWN to NONE */

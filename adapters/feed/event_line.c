@@ -8,7 +8,7 @@
 #include "wire/json_array.h"
 #include "wire/utf8.h"
 
-/* In the order of tf_event_kind_t; text is no event of ours to send. */
+/* In the order of tf_event_kind_t; what a text comes to is read apart. */
 static const char *const kinds[]    = {"trade", "quote", "book", "ticker", "status"};
 static const char *const books[]    = {"ok", "syncing", "gap", "stale", "crossed", "none"};
 static const char *const tradings[] = {"unsaid", "open", "halted", "ended", "changed"};
@@ -60,6 +60,12 @@ enum {
   LOT_SIZE,
   TEXT,
   SOURCE,
+  SCORE,
+  CONFIDENCE,
+  NOVELTY,
+  LABEL,
+  MODEL_HASH,
+  MISS,
   KEY_CNT
 };
 static const tf_json_key_t keys[KEY_CNT] = {
@@ -91,7 +97,13 @@ static const tf_json_key_t keys[KEY_CNT] = {
     [TICK_SIZE]    = TF_JSON_KEY("tick_size", TF_JSON_WANT_DECIMAL),
     [LOT_SIZE]     = TF_JSON_KEY("lot_size", TF_JSON_WANT_DECIMAL),
     [TEXT]         = TF_JSON_KEY("text", TF_JSON_WANT_TEXT),
-    [SOURCE]       = TF_JSON_KEY("source", TF_JSON_WANT_TEXT),
+    [SOURCE]       = TF_JSON_KEY("source", TF_JSON_WANT_BYTES), /* a name, or a hash of one */
+    [SCORE]        = TF_JSON_KEY("score", TF_JSON_WANT_DECIMAL),
+    [CONFIDENCE]   = TF_JSON_KEY("confidence", TF_JSON_WANT_DECIMAL),
+    [NOVELTY]      = TF_JSON_KEY("novelty", TF_JSON_WANT_DECIMAL),
+    [LABEL]        = TF_JSON_KEY("label", TF_JSON_WANT_U64),
+    [MODEL_HASH]   = TF_JSON_KEY("model_hash", TF_JSON_WANT_TEXT),
+    [MISS]         = TF_JSON_KEY("miss", TF_JSON_WANT_TEXT),
 };
 static const tf_json_shape_t shape = {keys, KEY_CNT};
 
@@ -317,6 +329,54 @@ static bool read_text(scan_t *s) {
   return true;
 }
 
+/* ---- what models said of a text ---- */
+
+/* Nine digits name a float, and lie far from the middle between two: by way of a double nothing is rounded wrongly. */
+static bool float_of(scan_t *s, uint32_t key, float *number) {
+  int64_t mantissa;
+  int8_t  exp;
+  if (!decimal_of(s, key, NULL, &mantissa, &exp)) return false;
+  *number = (float)tf_decimal_to_double(mantissa, exp);
+  return __builtin_isfinite(*number) ? true : refuse_key(s, TF_REJECT_NUMBER, key);
+}
+
+/* Bytes in the order of a hash's own, the lowest first. */
+static bool read_hash(scan_t *s, uint32_t *hash) {
+  const tf_json_value_t *v = value_of(s, MODEL_HASH);
+  if (!v || v->kind != TF_JSON_STRING || v->bytes_cnt != 8)
+    return refuse_key(s, TF_REJECT_SCHEMA, MODEL_HASH);
+  for (uint32_t i = 0; i < 8; i++) {
+    char     c     = v->bytes[i];
+    uint32_t digit = c >= '0' && c <= '9' ? (uint32_t)(c - '0') : (uint32_t)(c - 'a') + 10;
+    if (digit > 15) return refuse_key(s, TF_REJECT_NUMBER, MODEL_HASH);
+    *hash |= digit << (i % 2 ? 4 * (i - 1) : 4 * (i + 1));
+  }
+  return true;
+}
+
+static bool read_miss(scan_t *s) {
+  uint32_t miss = 1;
+  while (miss < TF_TEXT_MISS_CNT && !tf_json_text_is(value_of(s, MISS), tf_text_miss_word(miss),
+                                                     strlen(tf_text_miss_word(miss))))
+    miss++;
+  s->line->event.u.text.miss = (uint16_t)miss;
+  return miss < TF_TEXT_MISS_CNT ? true : refuse_key(s, TF_REJECT_SCHEMA, MISS);
+}
+
+static bool read_answer(scan_t *s) {
+  tf_event_t *e     = &s->line->event;
+  uint32_t    label = 0;
+  e->kind           = TF_EVENT_TEXT;
+  if (!u64_of(s, ID, &e->u.text.id) || !u32_of(s, SOURCE, &e->u.text.source)) return false;
+  if (value_of(s, MISS)) return read_miss(s);
+  if (!float_of(s, SCORE, &e->u.text.score) || !float_of(s, CONFIDENCE, &e->u.text.confidence) ||
+      !float_of(s, NOVELTY, &e->u.text.novelty) || !u32_of(s, LABEL, &label) ||
+      !read_hash(s, &e->u.text.model_hash))
+    return false;
+  e->u.text.label = (uint16_t)label;
+  return label <= UINT16_MAX ? true : refuse_key(s, TF_REJECT_NUMBER, LABEL);
+}
+
 /* ---- a line ---- */
 
 static bool (*const read_kind[])(scan_t *) = {read_trade, read_quote, read_level, read_ticker,
@@ -383,7 +443,8 @@ static bool read_line(scan_t *s) {
   uint32_t i = word_of(kind, kinds, TF_ARRAY_CNT(kinds));
   e->kind    = (uint8_t)i;
   if (i < TF_ARRAY_CNT(kinds)) return read_kind[i](s);
-  if (TF_JSON_TEXT_IS(kind, "text")) return read_text(s);
+  if (TF_JSON_TEXT_IS(kind, "text"))
+    return value_of(s, SCORE) || value_of(s, MISS) ? read_answer(s) : read_text(s);
   if (TF_JSON_TEXT_IS(kind, "control")) return ignore(s->line, "control");
   return refuse_key(s, TF_REJECT_UNKNOWN, KIND);
 }
@@ -427,6 +488,7 @@ static bool is_record(const tf_event_t *e) {
   case TF_EVENT_BOOK: return e->u.level.qty >= 0 && e->u.level.level_idx < e->u.level.level_cnt;
   case TF_EVENT_STATUS:
     return e->u.status.book_state < TF_BOOK_STATE_CNT && e->u.status.trading < TF_TRADING_CNT;
+  case TF_EVENT_TEXT: return e->u.text.miss < TF_TEXT_MISS_CNT;
   default: return true;
   }
 }
@@ -439,7 +501,7 @@ void tf_event_line_take(const tf_event_t *record, const char *name, size_t name_
     refuse(line, TF_REJECT_INSTRUMENT, keys[INSTRUMENT].text);
   } else if (line->event.kind == TF_EVENT_CONTROL) {
     ignore(line, "control");
-  } else if (line->event.kind >= TF_ARRAY_CNT(kinds)) {
+  } else if (line->event.kind >= TF_EVENT_KIND_CNT) {
     refuse(line, TF_REJECT_UNKNOWN, keys[KIND].text);
   } else if (line->event.price_exp == INT8_MIN || line->event.qty_exp == INT8_MIN ||
              !is_record(&line->event)) {

@@ -8,9 +8,10 @@
 #include "tf/record.h"
 
 typedef struct tf_backlog {
-  uint8_t          *records;  /* the caller's: slot_cnt * shape.bytes */
-  uint64_t          slot_cnt; /* a power of two */
-  uint64_t          head;     /* position of the next one */
+  uint8_t  *records;  /* the caller's: slot_cnt * shape.bytes */
+  uint32_t *before;   /* the caller's, (slot_cnt): what was lost before each; NULL: not told */
+  uint64_t  slot_cnt; /* a power of two */
+  uint64_t  head;     /* position of the next one */
   tf_record_shape_t shape;
 } tf_backlog_t;
 
@@ -47,11 +48,18 @@ TF_INLINE uint64_t tf_backlog_find(const tf_backlog_t *b, uint64_t seq) {
   return from;
 }
 
-/* How many of those from pos on lie side by side in memory, at most n. */
-TF_INLINE uint32_t tf_backlog_run(const tf_backlog_t *b, uint64_t pos, uint32_t n) {
+TF_INLINE uint32_t tf_backlog_before(const tf_backlog_t *b, uint64_t pos) {
+  return b->before ? b->before[pos & (b->slot_cnt - 1)] : 0;
+}
+
+/* How many of those from pos on lie side by side in memory, at most n, with nothing lost between them. */
+static inline uint32_t tf_backlog_run(const tf_backlog_t *b, uint64_t pos, uint32_t n) {
   uint64_t there = b->head - pos, side = b->slot_cnt - (pos & (b->slot_cnt - 1));
   if (there > side) there = side;
-  return there < n ? (uint32_t)there : n;
+  if (there < n) n = (uint32_t)there;
+  for (uint32_t i = 1; b->before && i < n; i++)
+    if (tf_backlog_before(b, pos + i)) return i;
+  return n;
 }
 
 #endif

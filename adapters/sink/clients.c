@@ -203,10 +203,11 @@ static size_t room(const tf_clients_t *c, const tf_sink_client_t *client) {
 
 static void write_welcome(tf_clients_t *c, tf_sink_client_t *client, uint64_t next_seq) {
   bool               decisions = c->config.shape.carries == TF_CARRIES_DECISIONS;
+  uint32_t           filtered  = c->config.is_filtered ? TF_FRAME_FILTERED : 0;
   tf_frame_welcome_t w         = {.next_seq       = next_seq,
                                   .epoch          = c->config.epoch,
                                   .record_bytes   = c->config.shape.bytes,
-                                  .carries        = c->config.shape.carries,
+                                  .carries        = (uint8_t)(c->config.shape.carries | filtered),
                                   .policy         = (uint8_t)c->config.policy,
                                   .record_version = decisions ? TF_DECISION_VERSION : TF_EVENT_VERSION,
                                   .heartbeat_ms   = (uint32_t)(TF_FRAME_HEARTBEAT_NS / TF_NS_PER_MS)};
@@ -345,7 +346,7 @@ static void compose_live(tf_clients_t *c, tf_sink_client_t *client, uint64_t now
   bool oldest     = c->config.policy == TF_OVERFLOW_DROP_OLDEST;
   if (oldest) c->counts->client_dropped += missed;
   if (n > 0) {
-    write_records(c, client, c->scratch, n, oldest ? missed : 0);
+    write_records(c, client, c->scratch, n, missed);
     client->has_more = true;
   } else if (client->gap_cnt) {
     write_lost(c, client, c->contiguous && client->next_seq ? client->next_seq : client->gap_first,
@@ -384,7 +385,7 @@ static void compose_backlog(tf_clients_t *c, tf_sink_client_t *client) {
     return;
   }
   uint32_t n = tf_backlog_run(b, pos, fit(c, client, UINT32_MAX));
-  write_records(c, client, tf_backlog_at(b, pos), n, 0);
+  if (n) write_records(c, client, tf_backlog_at(b, pos), n, tf_backlog_before(b, pos));
 }
 
 /* What lies before the backlog, as much as fits. False: there is nothing more, and it does not wait for any. */
@@ -482,7 +483,9 @@ void tf_sink_client_sent(tf_sink_client_t *client, size_t cnt, uint64_t now_ns) 
 static void queue_run(tf_clients_t *c, tf_sink_client_t *client, const uint8_t *records, uint32_t n,
                       uint64_t now_ns) {
   const tf_record_shape_t *shape = &c->config.shape;
+  uint64_t                 low   = tf_outq_dropped_low(client->queue);
   uint32_t                 taken = client->gap_cnt ? 0 : tf_outq_offer(client->queue, records, n);
+  c->counts->client_dropped += tf_outq_dropped_low(client->queue) - low;
   if (client->next_seq == 0) client->next_seq = tf_record_seq(shape, records);
   if (taken == n) return;
   if (c->config.policy == TF_OVERFLOW_DISCONNECT) {
@@ -502,6 +505,7 @@ uint32_t tf_clients_publish(tf_clients_t *c, const tf_out_t *outs, uint32_t n, u
   uint64_t      first = b->head;
   if (n > b->slot_cnt) n = (uint32_t)b->slot_cnt;
   for (uint32_t i = 0; i < n; i++) {
+    if (b->before) b->before[b->head & (b->slot_cnt - 1)] = outs[i].missed;
     uint8_t *at = tf_backlog_append(b, outs[i].record);
     if (outs[i].late && c->config.shape.carries == TF_CARRIES_DECISIONS)
       at[offsetof(tf_decision_t, path)] |= TF_PATH_LATE;
@@ -509,7 +513,11 @@ uint32_t tf_clients_publish(tf_clients_t *c, const tf_out_t *outs, uint32_t n, u
   for (uint32_t i = 0; i < c->config.clients_max; i++) {
     tf_sink_client_t *client = &c->clients[i];
     for (uint64_t pos = first; pos < b->head && client->phase == TF_SINK_CLIENT_LIVE;) {
-      uint32_t run = tf_backlog_run(b, pos, n);
+      uint32_t run = tf_backlog_run(b, pos, n), missed = tf_backlog_before(b, pos);
+      if (client->gap_cnt)
+        client->gap_cnt += missed;
+      else if (missed)
+        tf_outq_skip(client->queue, missed);
       queue_run(c, client, tf_backlog_at(b, pos), run, now_ns);
       pos += run;
     }
@@ -529,16 +537,22 @@ static void fill_defaults(tf_sink_config_t *config) {
 }
 
 typedef struct sizes {
-  size_t records, scratch, list, priced, client, queue, tx, history;
+  size_t records, before, scratch, list, priced, client, queue, tx, history;
   size_t total;
 } sizes_t;
+
+static bool is_contiguous(const tf_sink_config_t *config) {
+  return tf_record_is_dense(config->shape.carries) && !config->is_filtered;
+}
 
 static tf_outq_config_t queue_config(const tf_sink_config_t *config) {
   bool fifo = config->policy == TF_OVERFLOW_DROP_NEWEST || config->policy == TF_OVERFLOW_DISCONNECT;
   return (tf_outq_config_t){
       .policy = fifo ? TF_OVERFLOW_BLOCK : config->policy, /* what does not fit is ours to treat */
       .shape  = config->shape,
-      .slot_cnt = config->client_slots,
+      .ranks  = config->ranks,
+      .tells_missed = !is_contiguous(config),
+      .slot_cnt     = config->client_slots,
       .instrument_cap =
           config->instruments && config->instruments->cap ? config->instruments->cap : 1,
       .strategy_cap = config->strategy_cnt ? config->strategy_cnt : 1};
@@ -563,6 +577,9 @@ static bool measure(const tf_sink_config_t *config, sizes_t *s) {
       config->slot_cnt > TF_BCAST_SLOT_CNT_MAX || config->shape.bytes > TF_SINK_RECORD_BYTES_MAX)
     return false;
   s->records = tf_align_up(config->slot_cnt * config->shape.bytes, TF_LINE_PAIR_BYTES);
+  s->before  = is_contiguous(config)
+                   ? 0
+                   : tf_align_up(config->slot_cnt * sizeof(uint32_t), TF_LINE_PAIR_BYTES);
   s->scratch = tf_align_up(tx_bytes(config), TF_LINE_PAIR_BYTES);
   s->list    = tf_align_up(2 * cap * sizeof(uint32_t), TF_LINE_PAIR_BYTES);
   s->priced  = tf_align_up(cap, TF_LINE_PAIR_BYTES);
@@ -571,8 +588,8 @@ static bool measure(const tf_sink_config_t *config, sizes_t *s) {
   s->tx      = tf_align_up(tx_bytes(config), TF_LINE_PAIR_BYTES);
   s->history = config->history ? tf_align_up(sizeof(tf_history_t), TF_LINE_PAIR_BYTES) : 0;
   one        = s->client + s->queue + s->tx + s->history;
-  s->total   = tf_align_up(sizeof(tf_clients_t), TF_LINE_PAIR_BYTES) + s->records + s->scratch +
-             s->list + s->priced;
+  s->total   = tf_align_up(sizeof(tf_clients_t), TF_LINE_PAIR_BYTES) + s->records + s->before +
+             s->scratch + s->list + s->priced;
   return s->queue && !__builtin_mul_overflow(one, (size_t)config->clients_max, &one) &&
          !__builtin_add_overflow(s->total, one, &s->total);
 }
@@ -609,9 +626,10 @@ static uint8_t *carve(uint8_t **memory, size_t bytes) {
 }
 
 static void lay_out(tf_clients_t *c, uint8_t *memory, const sizes_t *s) {
-  c->backlog           = (tf_backlog_t){.records  = carve(&memory, s->records),
-                                        .slot_cnt = c->config.slot_cnt,
-                                        .shape    = c->config.shape};
+  c->backlog = (tf_backlog_t){.records  = carve(&memory, s->records),
+                              .slot_cnt = c->config.slot_cnt,
+                              .shape    = c->config.shape};
+  if (s->before) c->backlog.before = (uint32_t *)(void *)carve(&memory, s->before);
   c->scratch           = carve(&memory, s->scratch);
   c->scratch_cnt       = (uint32_t)(s->scratch / c->config.shape.bytes);
   c->instrument_list   = s->list ? (uint32_t *)(void *)carve(&memory, s->list) : NULL;
@@ -643,8 +661,7 @@ tf_err_t tf_clients_init(tf_clients_t **clients, void *memory, const tf_sink_con
                   " and clients_max %u: powers of two in 2 .. %" PRIu64 ", and at most %u clients",
                   config->name ? config->name : "", c->config.slot_cnt, c->config.client_slots,
                   c->config.clients_max, TF_BCAST_SLOT_CNT_MAX, TF_CLIENTS_MAX);
-  c->contiguous = c->config.shape.carries == TF_CARRIES_DECISIONS ||
-                  c->config.shape.carries == TF_CARRIES_EVENTS;
+  c->contiguous       = is_contiguous(&c->config);
   c->queue            = queue_config(&c->config);
   c->tx_cap           = s.tx;
   c->record_bytes_max = record_bytes_max(&c->config);

@@ -30,9 +30,11 @@ struct tf_egress {
   TF_ALIGNED(TF_LINE_PAIR_BYTES) tf_window_t window;
   tf_outlet_view_t view;
   tf_sink_counts_t counts;
-  uint8_t         *batch;     /* TF_EGRESS_SEND_MAX records */
-  uint32_t         batch_cnt; /* SPILL: of them taken and not yet on disk */
-  tf_spool_t      *spool;     /* SPILL; else NULL */
+  uint8_t         *batch;      /* TF_EGRESS_SEND_MAX records */
+  uint32_t         batch_cnt;  /* SPILL: of them taken and not yet on disk */
+  uint64_t         missed_cnt; /* dropped by the queue before the next record of the window */
+  uint32_t         missed[TF_EGRESS_WINDOW]; /* by position in the window: before that record */
+  tf_spool_t      *spool;                    /* SPILL; else NULL */
   bool             is_spool_full;
   uint64_t         recovered_seq; /* last in the spool at open: of an earlier engine up to there */
   uint64_t         again_seq;  /* up to there it was acked once, and then lost by the destination */
@@ -136,6 +138,12 @@ static bool is_foreign(const tf_egress_t *e, uint64_t seq) {
   return !e->config.is_replay && seq > e->recovered_seq && is_there(e, seq);
 }
 
+/* Numbers of ours that were on the way when somebody else used them: they are not ours that arrived. */
+static bool is_overtaken(const tf_egress_t *e, uint64_t there) {
+  return e->view.is_tail_foreign && !e->config.is_replay && there > 0 &&
+         tf_window_seq(&e->window, e->window.begin + there - 1) > e->recovered_seq;
+}
+
 static void count_there(tf_egress_t *e) {
   e->counts.already_there++;
   e->counts.acked++;
@@ -168,9 +176,11 @@ static void rewind_to_tail(tf_egress_t *e) {
     tf_store_release(&e->is_tail_known, 1);            /* pairs with: tf_egress_last_seq */
   }
   if (e->outlet->keeps_tail && e->tail_seq < e->counts.last_seq) resend_lost(e);
-  uint64_t there = e->tail_seq ? tf_window_covered(w, w->end, e->tail_seq) : 0;
-  if (w->begin + there > w->touched && is_foreign(e, tf_window_seq(w, w->begin + there - 1))) {
-    fence(e, tf_window_seq(w, w->touched));
+  uint64_t there    = e->tail_seq ? tf_window_covered(w, w->end, e->tail_seq) : 0;
+  bool     is_ahead = w->begin + there > w->touched;
+  if ((is_ahead && is_foreign(e, tf_window_seq(w, w->begin + there - 1))) ||
+      is_overtaken(e, there)) {
+    fence(e, tf_window_seq(w, is_ahead ? w->touched : w->begin));
     return;
   }
   e->counts.already_there += there;
@@ -192,6 +202,7 @@ static bool follow(tf_egress_t *e) {
 static bool take(tf_egress_t *e, uint32_t n) {
   uint64_t missed;
   uint32_t k = tf_outq_take(e->queue, e->batch, n, &missed), bytes = e->config.shape.bytes;
+  e->missed_cnt += missed;
   for (uint32_t i = 0; i < k; i++) {
     const uint8_t *record = e->batch + (size_t)i * bytes;
     uint64_t       seq    = tf_record_seq(&e->config.shape, record);
@@ -212,8 +223,12 @@ static bool take(tf_egress_t *e, uint32_t n) {
 }
 
 static void batch_to_window(tf_egress_t *e) {
-  for (uint32_t i = 0; i < e->batch_cnt; i++)
+  for (uint32_t i = 0; i < e->batch_cnt; i++) {
+    uint32_t *missed = &e->missed[e->window.end % TF_EGRESS_WINDOW];
+    *missed          = e->missed_cnt < UINT32_MAX ? (uint32_t)e->missed_cnt : UINT32_MAX;
+    e->missed_cnt    = 0;
     tf_window_push(&e->window, e->batch + (size_t)i * e->config.shape.bytes);
+  }
   e->batch_cnt = 0;
 }
 
@@ -308,7 +323,8 @@ static bool send(tf_egress_t *e) {
   uint64_t wall_ns = tf_clock_wall_ns();
   for (uint32_t i = 0; i < n; i++) {
     const uint8_t *record = tf_window_at(w, w->cursor + i);
-    outs[i] = (tf_out_t){record, tf_record_seq(&w->shape, record), is_late(e, record, wall_ns)};
+    outs[i] = (tf_out_t){record, tf_record_seq(&w->shape, record), is_late(e, record, wall_ns),
+                         e->missed[(w->cursor + i) % TF_EGRESS_WINDOW]};
   }
   uint32_t k = e->outlet->send(e->outlet_state, outs, n);
   TF_ASSERT(k <= n);
@@ -407,10 +423,17 @@ static void *deliver(void *arg) {
 
 /* ---- lifetime: the control plane ---- */
 
+/* Clients are told what is lost: of a stream with holes its sequences do not tell it. */
+static bool tells_missed(const tf_outlet_t *outlet, const tf_sink_config_t *config) {
+  return outlet->has_clients && (config->is_filtered || !tf_record_is_dense(config->shape.carries));
+}
+
 static tf_outq_config_t queue_of(const tf_outlet_t *outlet, const tf_sink_config_t *config) {
   return (tf_outq_config_t){.policy =
                                 outlet->has_clients ? TF_OVERFLOW_DROP_NEWEST : config->policy,
                             .shape          = config->shape,
+                            .ranks          = config->ranks,
+                            .tells_missed   = tells_missed(outlet, config),
                             .slot_cnt       = config->slot_cnt,
                             .instrument_cap = config->instruments ? config->instruments->cap : 0,
                             .strategy_cap   = config->strategy_cnt ? config->strategy_cnt : 1};
@@ -541,7 +564,9 @@ uint64_t tf_egress_durable_seq(const void *state) {
 void tf_egress_counts(const void *state, tf_sink_counts_t *counts) {
   const tf_egress_t *e = state;
   tf_words_from_shared((uint64_t *)counts, (const uint64_t *)&e->shown, COUNT_WORDS);
-  uint64_t dropped = tf_outq_dropped(e->queue);
+  uint64_t low = tf_outq_dropped_low(e->queue), dropped = tf_outq_dropped(e->queue);
+  counts->dropped_low += low;
+  dropped = dropped > low ? dropped - low : 0;
   if (e->config.policy == TF_OVERFLOW_DROP_OLDEST && !e->outlet->has_clients)
     counts->dropped_oldest += dropped;
   else

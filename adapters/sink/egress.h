@@ -16,7 +16,8 @@
  *
  * The tail may be ahead of all that this engine took. In a replay that is another replay of the same
  * input: what it left is acked as it comes by. In a live engine somebody else has used our numbers: the
- * sink ends with E_SINK_FENCED and says so, before anything is taken for delivered that is not. A tail behind
+ * sink ends with E_SINK_FENCED and says so, before anything is taken for delivered that is not: so it does where
+ * another process wrote a tail that covers what this one has on the way. A tail behind
  * what was acked: the destination has lost records; from a spool they are sent again as far as it
  * still has them, and the hole that is left is counted in errors and told in the log.
  *
@@ -49,14 +50,16 @@ typedef struct tf_outlet_view {
   uint32_t connection; /* rises whenever READY is reached anew: what was in flight is in doubt */
   uint64_t tail_seq;   /* READY: the last sequence that the destination holds; 0: none, or a
                                    destination that holds nothing (udp, http, listeners) */
-  uint64_t acked_seq;  /* of this connection: all that was sent up to here is there for good */
+  bool     is_tail_foreign; /* another process wrote it, as its own mark says */
+  uint64_t acked_seq;       /* of this connection: all that was sent up to here is there for good */
 } tf_outlet_view_t;
 
 /* One record on its way out. */
 typedef struct tf_out {
   const void *record; /* config->shape; valid during the call */
   uint64_t    seq;
-  bool        late; /* older than max_age or its own expiry: to be marked, never sent as fresh */
+  bool        late;   /* older than max_age or its own expiry: to be marked, never sent as fresh */
+  uint32_t    missed; /* records of a filtered stream that the queue dropped before it */
 } tf_out_t;
 
 typedef struct
@@ -102,8 +105,8 @@ uint64_t tf_egress_last_seq(const void *state);
 uint64_t tf_egress_durable_seq(const void *state);
 void     tf_egress_counts(const void *state, tf_sink_counts_t *counts);
 
-/* Defines tf_sink_NAME over the outlet OUTLET. */
-#define TF_EGRESS_SINK(NAME, HELP, OUTLET, POLICIES, POLICY, CARRIES)                              \
+/* Defines tf_sink_NAME over the outlet OUTLET. KEYS: tf_sink_t.keys, besides TF_SINK_KEYS_QUEUE. */
+#define TF_EGRESS_SINK(NAME, HELP, OUTLET, POLICIES, POLICY, CARRIES, KEYS)                        \
   static size_t NAME##_bytes(const tf_sink_config_t *config) {                                     \
     return tf_egress_bytes(&(OUTLET), config);                                                     \
   }                                                                                                \
@@ -113,6 +116,7 @@ void     tf_egress_counts(const void *state, tf_sink_counts_t *counts);
   extern const tf_sink_t tf_sink_##NAME;                                                           \
   const tf_sink_t        tf_sink_##NAME = {.name        = #NAME,                                   \
                                            .help        = (HELP),                                  \
+                                           .keys        = TF_SINK_KEYS_QUEUE " " KEYS,             \
                                            .policies    = (POLICIES),                              \
                                            .carries     = (CARRIES),                               \
                                            .policy      = (POLICY),                                \

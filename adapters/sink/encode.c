@@ -21,7 +21,8 @@ static void put_features(tf_doc_t *doc, const void *record, uint32_t value_cnt,
   tf_feature_record_t row;
   memcpy(&row, record, sizeof row);
   if (row.value_cnt < value_cnt) value_cnt = row.value_cnt;
-  tf_doc_map(doc, NULL, 4u + is_late);
+  tf_doc_map(doc, NULL, 5u + is_late);
+  tf_doc_u64(doc, "row_seq", row.row_seq);
   tf_doc_u64(doc, "ingest_seq", row.ingest_seq);
   tf_doc_u64(doc, "ts_recv_ns", row.ts_recv_ns);
   tf_doc_instrument(doc, row.instrument_id, instruments);

@@ -74,8 +74,9 @@ size_t tf_frame_out_welcome(tf_sink_format_t format, const tf_frame_welcome_t *w
   plain(stream);
   return line(out,
               "{\"type\":\"welcome\",\"stream\":\"%s\",\"epoch\":%u,\"next_seq\":%" PRIu64
-              ",\"carries\":\"%s\",\"policy\":\"%s\",\"heartbeat_ms\":%u}\n",
-              stream, w->epoch, w->next_seq, carries[w->carries], policies[w->policy],
+              ",\"carries\":\"%s\",\"filtered\":%s,\"policy\":\"%s\",\"heartbeat_ms\":%u}\n",
+              stream, w->epoch, w->next_seq, carries[w->carries & ~TF_FRAME_FILTERED],
+              w->carries & TF_FRAME_FILTERED ? "true" : "false", policies[w->policy],
               w->heartbeat_ms);
 }
 

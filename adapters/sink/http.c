@@ -397,4 +397,5 @@ const tf_outlet_t tf_http_outlet = {.state_bytes = state_bytes,
                                     .close       = outlet_close};
 
 TF_EGRESS_SINK(http, "batches by POST to a URL, signed, each until it is answered", tf_http_outlet,
-               TF_BROKER_POLICIES, TF_OVERFLOW_BLOCK, TF_BROKER_CARRIES);
+               TF_BROKER_POLICIES, TF_OVERFLOW_BLOCK, TF_BROKER_CARRIES,
+               "url batch linger sign_file token_file ca_file spool spool_max");

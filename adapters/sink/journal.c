@@ -103,9 +103,10 @@ static void seek_held(held_t *h, uint64_t end, uint64_t seq) {
   h->is_read = false;
 }
 
-static tf_err_t journal_check_held(void *state, const tf_decision_t *decisions, uint32_t n) {
-  journal_sink_t *s = state;
-  held_t         *h = &s->held;
+static tf_err_t journal_check_held(void *state, const void *records, uint32_t n) {
+  const tf_decision_t *decisions = records;
+  journal_sink_t      *s         = state;
+  held_t              *h         = &s->held;
   if (!h->is_open && !h->is_over) {
     h->is_open = tf_journal_reader_init(&h->reader, s->journal.path) == TF_OK;
     h->is_over = !h->is_open;
@@ -135,6 +136,7 @@ static tf_err_t journal_close(void *state) {
 
 const tf_sink_t tf_sink_journal = {
     .name        = "journal",
+    .keys        = "path durable key_file",
     .help        = "every decision to a file, checksummed and chained; path: the file",
     .policies    = TF_OVERFLOW_BIT(TF_OVERFLOW_BLOCK) | TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_NEWEST),
     .policy      = TF_OVERFLOW_BLOCK,

@@ -284,4 +284,6 @@ const tf_outlet_t tf_kafka_outlet = {.state_bytes = state_bytes,
                                      .keeps_tail  = true};
 
 TF_EGRESS_SINK(kafka, "one partition of a topic of Apache Kafka; once, for who keeps the id",
-               tf_kafka_outlet, TF_BROKER_POLICIES, TF_OVERFLOW_BLOCK, TF_BROKER_CARRIES);
+               tf_kafka_outlet, TF_BROKER_POLICIES, TF_OVERFLOW_BLOCK, TF_BROKER_CARRIES,
+               "url stream stream_create user password_file ca_file cert_file tls_key_file spool "
+               "spool_max batch linger");

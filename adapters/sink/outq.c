@@ -9,13 +9,16 @@ struct tf_outq {
   /* written by init only */
   tf_outq_config_t config;
   uint8_t         *slots;    /* first in, first out */
+  uint32_t        *before;   /* of each slot: what was dropped before it; NULL: not told */
   void            *bcast;    /* DROP_OLDEST */
   tf_conflate_t   *conflate; /* CONFLATE */
   uint32_t         word_cnt; /* of a record */
   /* written by the producer */
   TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t head; /* records put in the slots */
-  uint64_t          offered, dropped, replaced;
-  uint64_t          tail_seen; /* the consumer's, when it was last read */
+  uint64_t          offered, dropped, dropped_low, replaced;
+  uint32_t          skipped;     /* since the last that was put in the slots */
+  uint64_t          skipped_cnt; /* of them all */
+  uint64_t          tail_seen;   /* the consumer's, when it was last read */
   tf_bcast_writer_t writer;
   /* written by the consumer */
   TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t tail; /* records taken out of the slots */
@@ -29,6 +32,10 @@ static uint64_t key_cnt(const tf_outq_config_t *c) {
   return (uint64_t)c->instrument_cap * c->strategy_cap;
 }
 
+static size_t slots_bytes(const tf_outq_config_t *c) {
+  return (size_t)tf_align_up(c->slot_cnt * c->shape.bytes, TF_LINE_PAIR_BYTES);
+}
+
 static size_t store_bytes(const tf_outq_config_t *c) {
   uint32_t bytes = c->shape.bytes;
   if (bytes == 0 || bytes % 8 != 0 || bytes > TF_SINK_RECORD_BYTES_MAX) return 0;
@@ -37,7 +44,7 @@ static size_t store_bytes(const tf_outq_config_t *c) {
   if (!tf_is_pow2(c->slot_cnt) || c->slot_cnt < 2 || c->slot_cnt > TF_BCAST_SLOT_CNT_MAX) return 0;
   if (c->policy == TF_OVERFLOW_DROP_OLDEST)
     return (size_t)tf_bcast_footprint(c->slot_cnt, bytes / 8);
-  return (size_t)tf_align_up(c->slot_cnt * bytes, TF_LINE_PAIR_BYTES);
+  return slots_bytes(c) + (c->tells_missed ? c->slot_cnt * sizeof(uint32_t) : 0);
 }
 
 static size_t head_bytes(void) { return tf_align_up(sizeof(tf_outq_t), TF_LINE_PAIR_BYTES); }
@@ -64,6 +71,7 @@ tf_outq_t *tf_outq_init(void *memory, const tf_outq_config_t *config) {
       return NULL;
   } else {
     q->slots = mem;
+    if (config->tells_missed) q->before = (uint32_t *)(void *)(mem + slots_bytes(config));
   }
   return q;
 }
@@ -88,12 +96,23 @@ static uint32_t offer_slots(tf_outq_t *q, const uint8_t *records, uint32_t n) {
   for (uint32_t i = 0; i < k; i++)
     copy_record(q->slots + ((q->head + i) & (slot_cnt - 1)) * bytes, records + (size_t)i * bytes,
                 bytes);
+  if (q->before && k) {
+    for (uint32_t i = 0; i < k; i++) q->before[(q->head + i) & (slot_cnt - 1)] = 0;
+    q->before[q->head & (slot_cnt - 1)] = q->skipped;
+    q->skipped                          = 0;
+  }
   if (k) tf_store_release(&q->head, q->head + k); /* pairs with: take_slots */
   if (q->config.policy == TF_OVERFLOW_DROP_NEWEST && k < n) {
     tf_count_add(&q->dropped, n - k);
+    tf_outq_skip(q, n - k);
     return n;
   }
   return k;
+}
+
+void tf_outq_skip(tf_outq_t *q, uint32_t cnt) {
+  tf_count_add(&q->skipped_cnt, cnt);
+  if (__builtin_add_overflow(q->skipped, cnt, &q->skipped)) q->skipped = UINT32_MAX;
 }
 
 static uint32_t key_of(const tf_outq_config_t *c, const uint8_t *record) {
@@ -115,7 +134,7 @@ static void offer_latest(tf_outq_t *q, const uint8_t *records, uint32_t n) {
   }
 }
 
-uint32_t tf_outq_offer(tf_outq_t *q, const void *records, uint32_t n) {
+static uint32_t offer(tf_outq_t *q, const void *records, uint32_t n) {
   uint32_t k = n;
   if (q->conflate) {
     offer_latest(q, records, n);
@@ -130,15 +149,50 @@ uint32_t tf_outq_offer(tf_outq_t *q, const void *records, uint32_t n) {
   return k;
 }
 
+/* One by one: whether there is room for a low one changes with each. */
+static TF_COLD uint32_t offer_ranked(tf_outq_t *q, const uint8_t *records, uint32_t n) {
+  const tf_sink_ranks_t *ranks = q->config.ranks;
+  for (uint32_t i = 0; i < n; i++, records += q->config.shape.bytes) {
+    if (tf_outq_pending(q) >= q->config.slot_cnt / 2 && ranks->is_low(ranks->self, records)) {
+      tf_count_add(&q->offered, 1);
+      tf_count_add(&q->dropped, 1);
+      tf_count_add(&q->dropped_low, 1);
+      tf_outq_skip(q, 1);
+    } else if (offer(q, records, 1) == 0) {
+      return i;
+    }
+  }
+  return n;
+}
+
+uint32_t tf_outq_offer(tf_outq_t *q, const void *records, uint32_t n) {
+  if (TF_UNLIKELY(q->config.ranks) && !q->conflate) return offer_ranked(q, records, n);
+  return offer(q, records, n);
+}
+
 /* ---- the consumer ---- */
 
-static uint32_t take_slots(tf_outq_t *q, uint8_t *records, uint32_t n) {
+/* How many of the first n stand behind one another without a drop between them; *missed: before the first. */
+static uint32_t cut_at_drop(const tf_outq_t *q, uint32_t n, uint64_t *missed) {
+  const uint64_t mask = q->config.slot_cnt - 1;
+  *missed += q->before[q->tail & mask];
+  for (uint32_t i = 1; i < n; i++)
+    if (q->before[(q->tail + i) & mask]) return i;
+  return n;
+}
+
+static uint32_t take_slots(tf_outq_t *q, uint8_t *records, uint32_t n, uint64_t *before) {
   const uint64_t slot_cnt = q->config.slot_cnt;
   const uint32_t bytes    = q->config.shape.bytes;
   if (q->head_seen - q->tail < n)
     q->head_seen = tf_load_acquire(&q->head); /* pairs with: offer_slots */
   uint64_t there = q->head_seen - q->tail;
   uint32_t k     = n < there ? n : (uint32_t)there;
+  *before        = q->missed;
+  if (TF_UNLIKELY(q->before) && k) {
+    k         = cut_at_drop(q, k, before);
+    q->missed = *before;
+  }
   for (uint32_t i = 0; i < k; i++)
     copy_record(records + (size_t)i * bytes, q->slots + ((q->tail + i) & (slot_cnt - 1)) * bytes,
                 bytes);
@@ -176,8 +230,11 @@ uint32_t tf_outq_take(tf_outq_t *q, void *records, uint32_t n, uint64_t *missed)
     before = tf_load_relaxed(&q->replaced) + q->gave_way;
   } else if (q->bcast) {
     k = take_ring(q, records, n, &before);
+    /* relaxed: a count; what is skipped after this look is told next time */
+    if (q->config.tells_missed && k) before += tf_load_relaxed(&q->skipped_cnt);
+    if (q->config.tells_missed && !k) before = q->reported;
   } else {
-    k = take_slots(q, records, n);
+    k = take_slots(q, records, n, &before);
   }
   *missed     = before - q->reported;
   q->reported = before;
@@ -193,6 +250,7 @@ static uint64_t overwritten(const tf_outq_t *q) {
   /* relaxed: counts, each complete by itself; the consumer's first, so that the difference is not negative */
   uint64_t seen    = tf_load_relaxed(&q->taken) + tf_load_relaxed(&q->missed);
   uint64_t offered = tf_load_relaxed(&q->offered); /* relaxed: as above */
+  offered -= tf_load_relaxed(&q->dropped_low);     /* relaxed: as above; they never were in it */
   return offered > seen + q->config.slot_cnt ? offered - seen - q->config.slot_cnt : 0;
 }
 
@@ -202,7 +260,12 @@ uint64_t tf_outq_offered(const tf_outq_t *q) {
 
 uint64_t tf_outq_dropped(const tf_outq_t *q) {
   uint64_t hidden = overwritten(q);
-  return tf_load_relaxed(&q->dropped) + tf_load_relaxed(&q->missed) + hidden; /* relaxed: counts */
+  uint64_t missed = q->bcast ? tf_load_relaxed(&q->missed) : 0; /* relaxed: a count */
+  return tf_load_relaxed(&q->dropped) + missed + hidden;        /* relaxed: as above */
+}
+
+uint64_t tf_outq_dropped_low(const tf_outq_t *q) {
+  return tf_load_relaxed(&q->dropped_low); /* relaxed: a count */
 }
 
 uint64_t tf_outq_conflated(const tf_outq_t *q) {

@@ -582,4 +582,5 @@ const tf_outlet_t        tf_redis_outlet = {.state_bytes = outlet_bytes,
                                             .keeps_tail  = true};
 
 TF_EGRESS_SINK(redis, "Redis Streams, exactly once; url: the server, stream: the key",
-               tf_redis_outlet, TF_BROKER_POLICIES, TF_OVERFLOW_SPILL, TF_BROKER_CARRIES);
+               tf_redis_outlet, TF_BROKER_POLICIES, TF_OVERFLOW_SPILL, TF_BROKER_CARRIES,
+               "url stream stream_keep user password_file ca_file spool spool_max batch linger");

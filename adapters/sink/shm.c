@@ -358,6 +358,7 @@ static tf_err_t shm_close(void *state) {
 extern const tf_sink_t tf_sink_shm;
 const tf_sink_t        tf_sink_shm = {
            .name        = "shm",
+           .keys        = "path slots",
            .help        = "a file under /dev/shm that other processes map read-only (tf/reader.h)",
            .policies    = TF_OVERFLOW_BIT(TF_OVERFLOW_OVERRUN),
            .policy      = TF_OVERFLOW_OVERRUN,

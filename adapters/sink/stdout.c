@@ -1,6 +1,6 @@
-/* Decisions as lines of JSON (sink/decision_json.h) on standard output, for people and pipes. Lines
+/* Records as lines of JSON (sink/encode.h) on standard output, for people and pipes. Lines
  * collect in a bounded buffer and leave by write(2) when it is full or emit is idle; a line is never
- * cut by the engine, a decision counts as taken only when its whole line has room. A reader that
+ * cut by the engine, a record counts as taken only when its whole line has room. A reader that
  * stalls holds up emit, never a lane that has a thread of its own. A reader that goes away
  * (`| head`) ends the sink: offer then says so, close is still in order. */
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "core/error.h"
-#include "sink/decision_json.h"
+#include "sink/encode.h"
 #include "tf/sink.h"
 
 #define BUFFER_BYTES (UINT32_C(64) << 10)
@@ -19,7 +19,8 @@ typedef struct state {
   tf_sink_config_t config;
   size_t           begin, end; /* not yet written: [begin, end) of buffer */
   int              ended_errno;
-  char             buffer[BUFFER_BYTES];
+  size_t           line_bytes_max;
+  uint8_t          buffer[BUFFER_BYTES];
 } state_t;
 
 static size_t stdout_state_bytes(const tf_sink_config_t *config) {
@@ -28,8 +29,10 @@ static size_t stdout_state_bytes(const tf_sink_config_t *config) {
 }
 
 static tf_err_t stdout_open(void *self, const tf_sink_config_t *config) {
-  state_t *s = self;
-  s->config  = *config;
+  state_t *s        = self;
+  s->config         = *config;
+  s->config.format  = TF_FORMAT_JSON;
+  s->line_bytes_max = tf_encode_bytes_max(&config->shape, TF_FORMAT_JSON);
   s->begin = s->end = 0;
   s->ended_errno    = 0;
   /* A closed pipe must come back as EPIPE: by default its signal ends the whole engine. A handler
@@ -63,16 +66,17 @@ static tf_err_t drain(state_t *s) {
 }
 
 static int stdout_offer(void *self, const void *records, uint32_t n) {
-  state_t             *s         = self;
-  const tf_decision_t *decisions = records;
+  state_t       *s  = self;
+  const uint8_t *at = records;
   if (TF_UNLIKELY(s->ended_errno)) return ended(s);
-  for (uint32_t i = 0; i < n; i++) {
-    if (BUFFER_BYTES - s->end < TF_DECISION_JSON_BYTES_MAX) {
+  for (uint32_t i = 0; i < n; i++, at += s->config.shape.bytes) {
+    if (BUFFER_BYTES - s->end < s->line_bytes_max) {
       tf_err_t err = drain(s);
       if (err) return err;
-      if (BUFFER_BYTES - s->end < TF_DECISION_JSON_BYTES_MAX) return (int)i;
+      if (BUFFER_BYTES - s->end < s->line_bytes_max) return (int)i;
     }
-    s->end += tf_decision_json_line(&decisions[i], &s->config, s->buffer + s->end);
+    bool is_late = false; /* decisions say it themselves */
+    s->end += tf_encode(&s->config, at, is_late, s->buffer + s->end);
   }
   return (int)n;
 }
@@ -102,10 +106,11 @@ static tf_err_t stdout_close(void *self) {
 
 const tf_sink_t tf_sink_stdout = {
     .name        = "stdout",
-    .help        = "one JSON line per decision on standard output",
+    .keys        = "format",
+    .help        = "one JSON line per record on standard output",
     .policies    = TF_OVERFLOW_BIT(TF_OVERFLOW_BLOCK) | TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_NEWEST),
     .policy      = TF_OVERFLOW_BLOCK,
-    .carries     = 1u << TF_CARRIES_DECISIONS,
+    .carries     = (1u << TF_CARRIES_CNT) - 1,
     .state_bytes = stdout_state_bytes,
     .open        = stdout_open,
     .offer       = stdout_offer,

@@ -116,12 +116,12 @@ static tf_err_t outlet_open(void *self, const tf_sink_config_t *config) {
                  (uint8_t *)self + tf_align_up(sizeof(state_t), 8));
   tf_source_rate_init(&s->rate);
   bool is_decision = config->shape.carries == TF_CARRIES_DECISIONS;
-  s->line =
-      (tf_frame_line_t){.epoch          = config->epoch,
-                        .stream         = tf_crc32c(0, config->name, strlen(config->name)),
-                        .record_bytes   = (uint16_t)config->shape.bytes,
-                        .record_version = is_decision ? TF_DECISION_VERSION : TF_EVENT_VERSION,
-                        .carries        = config->shape.carries};
+  s->line          = (tf_frame_line_t){
+               .epoch          = config->epoch,
+               .stream         = tf_crc32c(0, config->name, strlen(config->name)),
+               .record_bytes   = (uint16_t)config->shape.bytes,
+               .record_version = is_decision ? TF_DECISION_VERSION : TF_EVENT_VERSION,
+               .carries = (uint8_t)(config->shape.carries | (config->is_filtered ? TF_FRAME_FILTERED : 0))};
   s->batch_max = TF_UDP_RECORDS_BYTES / config->shape.bytes;
   if (config->batch_max && config->batch_max < s->batch_max) s->batch_max = config->batch_max;
   err = open_line(s, 0, config->url);
@@ -376,4 +376,5 @@ TF_EGRESS_SINK(udp, "datagrams to a multicast group or an address, numbered, on 
                tf_udp_outlet,
                TF_OVERFLOW_BIT(TF_OVERFLOW_BLOCK) | TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_NEWEST) |
                    TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_OLDEST) | TF_OVERFLOW_BIT(TF_OVERFLOW_CONFLATE),
-               TF_OVERFLOW_DROP_OLDEST, (1u << TF_CARRIES_CNT) - 1);
+               TF_OVERFLOW_DROP_OLDEST, (1u << TF_CARRIES_CNT) - 1,
+               "url url_b interface ttl batch linger");

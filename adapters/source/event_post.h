@@ -28,7 +28,12 @@
 #include "wire/gzip.h"
 #include "wire/http.h"
 
-#define TF_EVENT_POST_TARGET           "/v1/events"
+#define TF_EVENT_POST_TARGET "/v1/events"
+/* Of a connection (http.c): a head from its first byte, a body from its head, an answer that is to be taken, silence between requests. */
+#define TF_EVENT_POST_HEAD_NS_MAX      (2 * TF_NS_PER_SEC)
+#define TF_EVENT_POST_BODY_NS_MAX      (10 * TF_NS_PER_SEC)
+#define TF_EVENT_POST_ANSWER_NS_MAX    (10 * TF_NS_PER_SEC)
+#define TF_EVENT_POST_IDLE_NS_MAX      (60 * TF_NS_PER_SEC)
 #define TF_EVENT_POST_TAKEN_NS_MAX     (5 * TF_NS_PER_SEC)
 #define TF_EVENT_POST_ANSWER_BYTES_MAX 8192u
 #define TF_EVENT_POST_LINES_TOLD_MAX   64u /* bad lines that an answer names; all are counted */

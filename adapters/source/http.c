@@ -7,10 +7,9 @@
  * Of a connection nothing more is read while a request is under way, so pipelined requests wait in the kernel and in one
  * buffer of RX_BYTES, and are answered in order.
  *
- * Bounds: clients_max connections, a further one is closed at once; a head of TF_HTTP_HEAD_BYTES_MAX in HEAD_NS_MAX from
- * its first byte (a new connection from its beginning, the handshake included); a body of message_bytes_max in
- * BODY_NS_MAX; an answer taken in ANSWER_NS_MAX; IDLE_NS_MAX between requests. A body's memory is taken when its head was
- * judged to be good, and given back with its answer.
+ * Bounds: clients_max connections, a further one is closed at once; a head of TF_HTTP_HEAD_BYTES_MAX, a body of
+ * message_bytes_max, and the times of event_post.h for each phase, of a new connection for its handshake and head together.
+ * A body's memory is taken when its head was judged to be good, and given back with its answer.
  *
  * One thread, its own; the engine is met in the inbox only. */
 #include <errno.h>
@@ -39,10 +38,6 @@
 #define CIPHER_BYTES   8192u
 #define RX_BYTES       32768u
 #define TX_BYTES       (TF_EVENT_POST_ANSWER_BYTES_MAX + 512u)
-#define HEAD_NS_MAX    (2 * TF_NS_PER_SEC)
-#define BODY_NS_MAX    (10 * TF_NS_PER_SEC)
-#define ANSWER_NS_MAX  (10 * TF_NS_PER_SEC)
-#define IDLE_NS_MAX    (60 * TF_NS_PER_SEC)
 #define EVENT_CNT_MAX  64
 #define ACCEPT_CNT_MAX 16 /* a pass */
 #define TICK_MS        50 /* deadlines are looked at so often */
@@ -176,7 +171,7 @@ static void begin_answer(intake_t *s, client_t *c) {
   give_body_back(c);
   tf_count_add(&s->counts.refused, a->status >= 300 && !a->is_busy);
   tf_count_add(&s->counts.busy, a->is_busy);
-  set_phase(s, c, ANSWER, ANSWER_NS_MAX);
+  set_phase(s, c, ANSWER, TF_EVENT_POST_ANSWER_NS_MAX);
 }
 
 static void refuse(intake_t *s, client_t *c, int status, const char *why) {
@@ -189,7 +184,7 @@ static void refuse(intake_t *s, client_t *c, int status, const char *why) {
 static void await_head(intake_t *s, client_t *c) {
   tf_http_head_init(&c->head, TF_HTTP_REQUEST);
   c->has_begun = false;
-  set_phase(s, c, HEAD, IDLE_NS_MAX);
+  set_phase(s, c, HEAD, TF_EVENT_POST_IDLE_NS_MAX);
 }
 
 static void finish_body(intake_t *s, client_t *c) {
@@ -239,7 +234,7 @@ static void finish_head(intake_t *s, client_t *c) {
   } else if (state == TF_HTTP_DONE) {
     refuse(s, c, 400, "a body is wanted");
   } else {
-    set_phase(s, c, BODY, BODY_NS_MAX);
+    set_phase(s, c, BODY, TF_EVENT_POST_BODY_NS_MAX);
     say_go_on(c);
   }
 }
@@ -251,7 +246,7 @@ static void read_requests(intake_t *s, client_t *c) {
     const uint8_t *bytes = c->rx + c->rx_at;
     if (c->phase == HEAD && !c->has_begun) {
       c->has_begun = true;
-      set_phase(s, c, HEAD, HEAD_NS_MAX);
+      set_phase(s, c, HEAD, TF_EVENT_POST_HEAD_NS_MAX);
     }
     int state = c->phase == HEAD ? tf_http_head_feed(&c->head, bytes, cnt, &used)
                                  : tf_http_body_feed(&c->body, bytes, cnt, &used);
@@ -299,7 +294,7 @@ static void begin_linger(intake_t *s, client_t *c) {
   }
   shutdown(c->fd, SHUT_WR);
   c->linger_cnt = 0;
-  set_phase(s, c, LINGER, HEAD_NS_MAX);
+  set_phase(s, c, LINGER, TF_EVENT_POST_HEAD_NS_MAX);
 }
 
 static void linger(intake_t *s, client_t *c) {
@@ -411,7 +406,7 @@ static void take(intake_t *s, int fd) {
   s->client_cnt++;
   tf_count_add(&s->counts.connects, 1);
   await_head(s, c);
-  set_phase(s, c, HEAD, HEAD_NS_MAX);
+  set_phase(s, c, HEAD, TF_EVENT_POST_HEAD_NS_MAX);
   struct epoll_event event      = {.events = EPOLLIN, .data = {.ptr = c}};
   bool               is_watched = epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
   if (c->tls) memset(&c->tls->tls, 0, sizeof c->tls->tls);

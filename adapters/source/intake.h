@@ -60,6 +60,8 @@ typedef struct tf_intake {
   const char *name;
   const char *help;
   size_t (*state_bytes)(const tf_intake_config_t *config);
+  /* What is wrong with a config as far as it tells by itself; *key names the key. E_SOURCE_CONFIG, E_BROKER_CONFIG. */
+  tf_err_t (*check)(const tf_intake_config_t *config, const char **key);
   /* Control plane. Starts the thread; its broker need not be there yet. E_SOURCE_CONFIG, E_HTTP_LISTEN, what reading a secret gives. */
   tf_err_t (*open)(void *state, const tf_intake_config_t *config, tf_inbox_t *inbox);
   void (*close)(void *state); /* ends the thread; the inbox is not touched afterwards */

@@ -263,9 +263,14 @@ static void *run(void *self) {
 
 /* ---- open, close ---- */
 
-static tf_err_t check(const tf_intake_config_t *config) {
-  tf_err_t err = tf_reading_want(config, "url", config->url, "url: \"kafka://127.0.0.1:9092\"");
-  if (!err) err = tf_reading_want(config, "stream", config->stream, "stream: events");
+static tf_err_t check(const tf_intake_config_t *config, const char **key) {
+  tf_kafka_address_t address;
+  *key         = "broker";
+  tf_err_t err = tf_reading_want(config, *key, config->url, "\"kafka://127.0.0.1:9092\"");
+  if (!err) err = tf_kafka_address_parse(config->url, &address);
+  if (err) return err;
+  *key = "stream";
+  err  = tf_reading_want(config, *key, config->stream, "events");
   if (err) return err;
   if (strlen(config->stream) > TOPIC_CHARS_MAX ||
       config->stream[strspn(config->stream, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -305,8 +310,9 @@ static size_t state_bytes(const tf_intake_config_t *config) {
 }
 
 static tf_err_t kafka_open(void *state, const tf_intake_config_t *config, tf_inbox_t *inbox) {
-  kafka_t *k   = state;
-  tf_err_t err = check(config);
+  kafka_t    *k = state;
+  const char *key;
+  tf_err_t    err = check(config, &key);
   if (err) return err;
   memset(k, 0, sizeof *k);
   tf_reading_init(&k->reading, "kafka", config, inbox);
@@ -332,6 +338,7 @@ const tf_intake_t        tf_intake_kafka = {
            .name = "kafka",
            .help = "a partition of a topic of Apache Kafka; url: the brokers, stream: the topic",
            .state_bytes = state_bytes,
+           .check       = check,
            .open        = kafka_open,
            .close       = kafka_close,
            .counts      = counts};

@@ -423,9 +423,15 @@ static bool is_stream_name(const char *text) {
              0;
 }
 
-static tf_err_t check(const tf_intake_config_t *config) {
-  tf_err_t err = tf_reading_want(config, "url", config->url, "url: \"nats://127.0.0.1:4222\"");
-  if (!err) err = tf_reading_want(config, "stream", config->stream, "stream: EVENTS");
+static tf_err_t check(const tf_intake_config_t *config, const char **key) {
+  *key         = "broker";
+  tf_err_t err = tf_reading_want(config, *key, config->url, "\"nats://127.0.0.1:4222\"");
+  if (err) return err;
+  if (strncmp(config->url, "nats://", 7) != 0 && strncmp(config->url, "tls://", 6) != 0)
+    return TF_ERR(E_SOURCE_CONFIG, "found \"%.200s\", expected nats://HOST:PORT or tls://HOST:PORT",
+                  config->url);
+  *key = "stream";
+  err  = tf_reading_want(config, *key, config->stream, "EVENTS");
   if (err) return err;
   if (!is_stream_name(config->stream))
     return TF_ERR(E_SOURCE_CONFIG,
@@ -440,15 +446,17 @@ static size_t state_bytes(const tf_intake_config_t *config) {
 }
 
 static tf_err_t nats_open(void *state, const tf_intake_config_t *config, tf_inbox_t *inbox) {
-  nats_t  *n   = state;
-  tf_err_t err = check(config);
+  nats_t     *n = state;
+  const char *key;
+  tf_err_t    err = check(config, &key);
   if (err) return err;
   memset(n, 0, sizeof *n);
   tf_reading_init(&n->reading, "nats", config, inbox);
   if (config->partition_cnt)
     snprintf(n->filter, sizeof n->filter, "%s.events." TF_PARTITION_FORMAT ".>", config->stream,
              config->partition);
-  err = tf_nats_link_init(&n->link, &n->reading.reach, &limits);
+  err = tf_nats_link_init(&n->link, &n->reading.reach);
+  tf_nats_link_limit(&n->link, &limits);
   if (!err) err = tf_reading_start(&n->reading, run, n);
   return err ? tf_error_add(err, "feed %s", config->name) : TF_OK;
 }
@@ -465,6 +473,7 @@ const tf_intake_t        tf_intake_nats = {
            .help = "a stream of NATS JetStream, or a partition of it; url: the servers, stream: "
                           "its name",
            .state_bytes = state_bytes,
+           .check       = check,
            .open        = nats_open,
            .close       = nats_close,
            .counts      = counts};

@@ -275,6 +275,11 @@ typedef struct tf_config_universe {
 #include "boot/config_keys.def"
 } tf_config_universe_t;
 
+typedef struct tf_config_reader {
+#define READER_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_reader_t;
+
 typedef struct tf_config_feature {
 #define FEATURE_KEY TF_CONFIG_FIELD_
 #include "boot/config_keys.def"
@@ -380,7 +385,7 @@ typedef enum tf_config_origin {
 
 typedef struct tf_config {
   /* engine, feeds[feed_cnt], bars[bar_cnt], peers[peer_cnt], universe, features[feature_cnt],
-   * models[model_cnt], model_cache, gpu, strategies[strategy_cnt], sinks[sink_cnt], control, http, capture, group */
+   * models[model_cnt], model_cache, gpu, texts, strategies[strategy_cnt], sinks[sink_cnt], control, http, capture, group */
 #define ROOT_GROUP TF_CONFIG_GROUP_
 #include "boot/config_keys.def"
 

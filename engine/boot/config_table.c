@@ -96,6 +96,12 @@ static const tf_config_key_t universe_keys[] = {
 };
 SECTION_(universe, universe_keys, NULL, 0);
 
+static const tf_config_key_t reader_keys[] = {
+#define READER_KEY(...) KEY_(tf_config_reader_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(reader, reader_keys, NULL, 0);
+
 static const tf_config_key_t feature_keys[] = {
 #define FEATURE_KEY(...) KEY_(tf_config_feature_t, __VA_ARGS__)
 #include "boot/config_keys.def"

@@ -1,4 +1,6 @@
 #include "boot/engine.h"
+
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -7,12 +9,15 @@
 #include "boot/model_places.h"
 #include "boot/model_server.h"
 #include "boot/outcomes.h"
+#include "boot/passages.h"
 #include "boot/peer_config.h"
 #include "boot/remotes.h"
 #include "boot/rule.h"
 #include "boot/runtimes.h"
 #include "boot/serving.h"
 #include "boot/sinks.h"
+#include "boot/snapshot_live.h"
+#include "boot/text_source.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/hash.h"
@@ -89,7 +94,7 @@ static size_t arena_bytes(tf_engine_t *e) {
              (is_batching(e) ? tf_compute_rows_bytes(e->models[i], c->engine.batch_max) : 0);
   if (is_batching(e)) total += tf_batch_bytes(c->engine.batch_max);
   return total + tf_serving_bytes(e) + tf_runtimes_bytes(e) + tf_remotes_bytes(e) +
-         tf_outcomes_bytes(e) + tf_sinks_bytes(e);
+         tf_outcomes_bytes(e) + tf_passages_bytes(e) + tf_sinks_bytes(e);
 }
 
 /* ---- parts ---- */
@@ -432,9 +437,9 @@ static tf_err_t connect_stages(tf_engine_t *e) {
     e->decision_ring = make_ring(e, c->decision_ring_slots, sizeof(tf_ring_decision_t),
                                  &e->decision_writer, &e->decision_reader);
     if (!e->decision_ring) return tf_error_code();
-    lane->ring         = &e->decision_writer;
-    r->emit.behind     = e->options.is_replay ? NULL : e->decision_ring;
-    r->decision_reader = &e->decision_reader;
+    lane->ring                           = &e->decision_writer;
+    r->emit.behind[TF_CARRIES_DECISIONS] = e->options.is_replay ? NULL : e->decision_ring;
+    r->decision_reader                   = &e->decision_reader;
   }
   return TF_OK;
 }
@@ -518,6 +523,7 @@ static tf_err_t build(tf_engine_t *e, tf_feature_compile_t *compile) {
   if (!err) err = connect_stages(e);
   if (!err) err = tf_model_server_init(e, &e->model_server);
   if (!err) err = tf_model_places_init(e, &e->model_places);
+  if (!err) err = tf_passages_add(e);
   if (!err && !e->options.features_only) err = tf_sinks_add(e);
   return err;
 }
@@ -560,10 +566,17 @@ void tf_engine_set_io(tf_engine_t *e, tf_io_t *io) {
 }
 
 void tf_engine_continue(tf_engine_t *e) {
-  e->continues_seq = e->runner.lane.decide.decision_seq = tf_sinks_last_seq(e);
-  if (e->continues_seq)
-    tf_log(TF_LOG_NOTICE, "decisions_continue", "behind=%llu",
-           (unsigned long long)e->continues_seq);
+  tf_continues_t *c      = &e->continues;
+  uint64_t        quoted = tf_sinks_last_seq(e, TF_CARRIES_QUOTES);
+  c->decision_seq = e->runner.lane.decide.decision_seq = tf_sinks_last_seq(e, TF_CARRIES_DECISIONS);
+  c->ingest_seq                                        = tf_sinks_last_seq(e, TF_CARRIES_EVENTS);
+  c->row_seq = e->runner.lane.aside.row_seq = tf_sinks_last_seq(e, TF_CARRIES_FEATURES);
+  if (quoted > c->ingest_seq) c->ingest_seq = quoted;
+  e->runner.acquire.ingest_seq = e->runner.acquire.seqs_skipped = c->ingest_seq;
+  if (c->decision_seq)
+    tf_log(TF_LOG_NOTICE, "decisions_continue", "behind=%" PRIu64, c->decision_seq);
+  if (c->ingest_seq) tf_log(TF_LOG_NOTICE, "events_continue", "behind=%" PRIu64, c->ingest_seq);
+  if (c->row_seq) tf_log(TF_LOG_NOTICE, "rows_continue", "behind=%" PRIu64, c->row_seq);
 }
 
 tf_err_t tf_engine_start(tf_engine_t *e) {
@@ -577,6 +590,7 @@ tf_err_t tf_engine_start(tf_engine_t *e) {
   if (!err && e->model_places) err = tf_model_places_start(e->model_places);
   if (!err) err = tf_runtimes_start(e->runtimes);
   if (!err) err = tf_remotes_start(e->remotes);
+  if (!err) err = tf_text_source_start(e->texts);
   if (!err) tf_outcomes_start(e);
   return err ? err : tf_runner_start(&e->runner);
 }
@@ -590,6 +604,7 @@ tf_err_t tf_engine_join(tf_engine_t *e) {
   tf_model_server_stop(e->model_server);
   tf_runtimes_stop(e->runtimes);
   tf_remotes_stop(e->remotes);
+  tf_text_source_stop(e->texts);
   tf_outcomes_stop(e->outcome_capture);
   tf_model_places_stop(e->model_places);
   bool is_missed =
@@ -605,8 +620,10 @@ tf_err_t tf_engine_join(tf_engine_t *e) {
 }
 
 void tf_engine_fini(tf_engine_t *e) {
+  tf_snapshot_live_fini(e->snapshots);
   tf_emit_close(&e->runner.emit, tf_clock_wall_ns());
   tf_outcomes_fini(e->outcome_capture);
+  tf_text_source_fini(e->texts);
   tf_model_server_fini(e->model_server);
   tf_model_places_fini(e->model_places);
   for (uint32_t i = 0; i < e->model_cnt; i++) tf_serving_unload(e, i);

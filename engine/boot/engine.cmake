@@ -23,12 +23,16 @@ tf_library(tf_boot
     placement_file.c
     publish.c
     outcomes.c
+    passages.c
     remotes.c
     remotes_follow.c
     remotes_show.c
     runtimes.c
     serving.c
+    sink_choice.c
+    sink_keys.c
     sinks.c
     snapshot.c
     snapshot_live.c
+    text_source.c
   DEPS tf_config tf_expr tf_stage tf_io PkgConfig::JANSSON)

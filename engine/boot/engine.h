@@ -33,12 +33,19 @@ typedef struct tf_engine_options {
   uint32_t             remote_models;
 } tf_engine_options_t;
 
+/* What a live engine's numbers go on behind: the highest that earlier engines left in its sinks; 0: from 1. */
+typedef struct tf_continues {
+  uint64_t decision_seq;
+  uint64_t ingest_seq; /* of sinks that carry events or quotes */
+  uint64_t row_seq;    /* of sinks that carry feature rows */
+} tf_continues_t;
+
 typedef struct tf_engine {
   const tf_config_t         *config;
   const tf_registry_t       *registry;
   tf_engine_options_t        options;
   uint32_t                   epoch;
-  uint64_t                   continues_seq; /* live: decisions are numbered behind it; 0: from 1 */
+  tf_continues_t             continues; /* of a live one */
   tf_arena_t                 arena;
   tf_instruments_t           instruments;
   tf_feature_plan_t          plan;
@@ -51,6 +58,7 @@ typedef struct tf_engine {
   struct tf_model_places    *model_places;    /* NULL: no model is one an instrument */
   struct tf_runtimes        *runtimes;        /* NULL: no model is answered by another runtime */
   struct tf_remotes         *remotes;         /* NULL: no model is answered by a worker */
+  struct tf_text_source     *texts;           /* NULL: nobody reads texts */
   struct tf_outcome_capture *outcome_capture; /* NULL: nothing of it is captured */
   struct tf_snapshot_live   *snapshots;       /* NULL: none are taken while it runs */
   tf_lost_books_t  lost_books; /* written by the lane, for live sessions; a replay has none */
@@ -60,8 +68,11 @@ typedef struct tf_engine {
   char             sink_paths[TF_SINKS_MAX][128], sink_names[TF_SINKS_MAX][32];
   const char      *strategy_names[TF_STRATEGIES_MAX];
   char             source_names[TF_SOURCES_MAX][32]; /* as acquire has them; "": an aid */
-  uint64_t         started_ns, ended_ns;             /* monotonic */
-  uint64_t         cpu_ns; /* of the process between them; until join: at the start */
+  tf_sink_filter_t sink_filters[TF_SINKS_MAX];
+  tf_sink_low_t    sink_lows[TF_SINKS_MAX];
+  tf_sink_ranks_t  sink_ranks[TF_SINKS_MAX];
+  uint64_t         started_ns, ended_ns; /* monotonic */
+  uint64_t         cpu_ns;               /* of the process between them; until join: at the start */
   tf_runner_t      runner;
 } tf_engine_t;
 
@@ -77,6 +88,12 @@ void     tf_engine_set_io(tf_engine_t *engine, tf_io_t *io);
 /* A live engine goes on behind the highest sequence that earlier ones left in its sinks: before control and start.
  * Waits for brokers to say what they hold, a few seconds at the most (sink/egress.h). */
 void tf_engine_continue(tf_engine_t *engine);
+
+/* Whether a capture has to say so. */
+TF_INLINE bool tf_engine_continues(const tf_engine_t *engine) {
+  const tf_continues_t *c = &engine->continues;
+  return c->decision_seq != 0 || c->ingest_seq != 0 || c->row_seq != 0;
+}
 
 tf_err_t tf_engine_start(tf_engine_t *engine);
 void     tf_engine_stop(tf_engine_t *engine); /* any thread, and a signal handler */

@@ -168,6 +168,8 @@ static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
   for (uint32_t i = 0; i < TF_SHED_LEVEL_CNT; i++)
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_SHEDS_OVER + i), lane->shed.counts.begun[i]);
   tf_metrics_set(b, TF_METRIC_TICKS_CONFLATED, lane->shed.counts.conflated);
+  tf_metrics_set(b, TF_METRIC_UNIVERSE_MEMBERS, lane->universe.member_cnt);
+  tf_metrics_set(b, TF_METRIC_UNIVERSE_LEFT, lane->universe.left);
   tf_metrics_set(b, TF_METRIC_TICKS, m->ticks);
   tf_metrics_set(b, TF_METRIC_INFERENCES_REQUESTED, m->requested);
   tf_metrics_set(b, TF_METRIC_INFERENCES_DONE, m->done);
@@ -267,6 +269,8 @@ static void publish_sink(tf_metrics_block_t *b, const tf_emit_sink_t *s) {
   tf_emit_counts(s, &c);
   tf_metrics_set(b, TF_METRIC_SINK_ACKED, c.acked);
   tf_metrics_set(b, TF_METRIC_SINK_DROPPED_FULL, c.dropped_full);
+  tf_metrics_set(b, TF_METRIC_SINK_FILTERED, tf_load_relaxed(&s->filtered)); /* relaxed: a count */
+  tf_metrics_set(b, TF_METRIC_SINK_DROPPED_LOW, c.dropped_low);
   tf_metrics_set(b, TF_METRIC_SINK_DROPPED_OLDEST, c.dropped_oldest);
   tf_metrics_set(b, TF_METRIC_SINK_DROPPED_CLOSED, c.dropped_closed);
   tf_metrics_set(b, TF_METRIC_SINK_DROPPED_BROKEN, c.dropped_broken);
@@ -289,6 +293,18 @@ static void publish_sink(tf_metrics_block_t *b, const tf_emit_sink_t *s) {
     tf_metrics_set(b, TF_METRIC_SINK_DURABLE_SEQ, s->sink->durable_seq(s->state));
 }
 
+TF_STATIC_ASSERT(TF_METRIC_SINK_RING_LOST_EVENTS + TF_CARRIES_FEATURES - TF_CARRIES_EVENTS ==
+                     TF_METRIC_SINK_RING_LOST_FEATURES,
+                 "kinds are counted in their own order");
+
+/* What was lost on the way to emit, by the thread whose it is. */
+static void publish_lost(tf_metrics_block_t *b, const tf_runner_t *r, tf_carries_t carries) {
+  const tf_passage_t *p = r->passages[carries];
+  if (p)
+    tf_metrics_set(b, (tf_metric_t)(TF_METRIC_SINK_RING_LOST_EVENTS + carries - TF_CARRIES_EVENTS),
+                   p->lost);
+}
+
 static void publish_sinks(tf_publish_t *p, const tf_emit_t *emit) {
   for (uint32_t i = 0; i < emit->sink_cnt; i++)
     if (p->sinks[i]) publish_sink(p->sinks[i], &emit->sinks[i]);
@@ -308,8 +324,9 @@ void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns) {
     tf_metrics_block_t *b = p->threads[t];
     tf_metrics_set(b, TF_METRIC_HEARTBEAT_NS, now_ns);
     if (stages & TF_STAGE_ACQUIRE) {
-      tf_metrics_set(b, TF_METRIC_EVENTS_PUBLISHED, r->acquire.ingest_seq);
+      tf_metrics_set(b, TF_METRIC_EVENTS_PUBLISHED, tf_acquire_published(&r->acquire));
       tf_metrics_set(b, TF_METRIC_EVENTS_OUTLIER, r->acquire.outliers);
+      publish_lost(b, r, TF_CARRIES_EVENTS);
       for (uint32_t i = 0; i < TF_EVENT_TIME_CAUSE_CNT; i++)
         tf_metrics_set(b, (tf_metric_t)(TF_METRIC_EVENTS_BAD_TIME_ZERO + i),
                        r->acquire.bad_times[i]);
@@ -319,6 +336,8 @@ void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns) {
     }
     if (stages & TF_STAGE_LANE) {
       publish_lane(b, &r->lane);
+      publish_lost(b, r, TF_CARRIES_QUOTES);
+      publish_lost(b, r, TF_CARRIES_FEATURES);
       publish_models(p, b, &r->lane.compute);
       publish_warmup(p, b, &r->lane);
       if (r->event_reader)

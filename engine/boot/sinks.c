@@ -3,8 +3,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "boot/sink_choice.h"
+#include "boot/sink_keys.h"
 #include "core/error.h"
 #include "core/log.h"
+
+static const char *const carries_names[TF_CARRIES_CNT] = {"decisions", "events", "quotes",
+                                                          "features"};
 
 static const char *const overflow_names[TF_OVERFLOW_CNT] = {
     "overrun", "block", "drop_newest", "drop_oldest", "conflate", "spill", "disconnect"};
@@ -14,6 +19,7 @@ TF_STATIC_ASSERT((int)TF_CONFIG_FORMAT_BINARY == (int)TF_FORMAT_BINARY &&
                  "the config's formats are the sinks'");
 
 const char *tf_sinks_policy_name(tf_overflow_t policy) { return overflow_names[policy]; }
+const char *tf_sinks_carries_name(uint32_t carries) { return carries_names[carries]; }
 
 static tf_overflow_t overflow_of(const tf_sink_t *sink, uint8_t policy) {
   return policy == TF_CONFIG_SINK_AUTO ? sink->policy : (tf_overflow_t)(policy - 1);
@@ -29,6 +35,8 @@ static tf_config_sink_t sink_at(const tf_engine_t *e, uint32_t i) {
   return (tf_config_sink_t){.type         = "journal",
                             .path         = e->options.decisions_path,
                             .policy       = TF_CONFIG_SINK_AUTO,
+                            .actions      = TF_SINK_CHOICE_ACTIONS_ALL,
+                            .partition    = -1,
                             .block_max_ns = TF_NS_PER_SEC};
 }
 
@@ -67,7 +75,7 @@ static tf_sink_config_t config_of(tf_engine_t *e, uint32_t i, const tf_sink_t *s
   return (tf_sink_config_t){
       .type            = s->type,
       .name            = e->sink_names[i],
-      .shape           = tf_record_shape(TF_CARRIES_DECISIONS, 0),
+      .shape           = tf_record_shape((tf_carries_t)s->carries, e->plan.listed_cnt),
       .format          = (tf_sink_format_t)s->format,
       .policy          = overflow_of(sink, s->policy),
       .path            = s->path ? e->sink_paths[i] : NULL,
@@ -75,7 +83,11 @@ static tf_sink_config_t config_of(tf_engine_t *e, uint32_t i, const tf_sink_t *s
       .durable         = s->durable,
       .key_file        = s->key_file,
       .epoch           = e->epoch,
+      .is_fenced       = e->options.epoch != 0,
       .is_replay       = e->options.is_replay,
+      .is_filtered     = tf_sink_choice_is_filtered(s),
+      .partition_cnt   = s->partition_cnt,
+      .ranks           = tf_sink_choice_has_low(e, s) ? &e->sink_ranks[i] : NULL,
       .instruments     = &e->instruments,
       .strategy_cnt    = e->config->strategy_cnt,
       .strategies      = e->strategy_names,
@@ -113,7 +125,7 @@ size_t tf_sinks_bytes(tf_engine_t *e) {
     const tf_sink_t *sink = type_of(e, s.type);
     if (!sink) continue;
     tf_sink_config_t config = config_of(e, i, sink, &s);
-    bytes += sink->state_bytes(&config) + TF_LINE_PAIR_BYTES;
+    bytes += sink->state_bytes(&config) + TF_LINE_PAIR_BYTES + tf_sink_choice_bytes(e, &s);
   }
   return bytes;
 }
@@ -132,6 +144,29 @@ static tf_err_t check_policy(const tf_engine_t *e, uint32_t i, const tf_sink_t *
   return TF_ERR(E_CONFIG_VALUE, "%s: sink %s: its policy is %s; allowed: %s",
                 tf_config_where(e->config, path, where, sizeof where), sink->name,
                 overflow_names[overflow_of(sink, policy)], allowed);
+}
+
+static tf_err_t check_carries(const tf_engine_t *e, uint32_t i, const tf_sink_t *sink,
+                              const tf_config_sink_t *s) {
+  char     path[64], where[256], allowed[64] = "";
+  uint32_t value_cnt = e->plan.listed_cnt;
+  snprintf(path, sizeof path, "sinks[%u].carries", i);
+  tf_config_where(e->config, path, where, sizeof where);
+  for (uint32_t k = 0, at = 0; k < TF_CARRIES_CNT; k++)
+    if (sink->carries >> k & 1)
+      at += (uint32_t)snprintf(allowed + at, sizeof allowed - at, "%s%s", at ? ", " : "",
+                               carries_names[k]);
+  if (!(sink->carries >> s->carries & 1))
+    return TF_ERR(E_CONFIG_VALUE, "%s: found %s; what a %s sink writes has room for %s alone",
+                  where, carries_names[s->carries], sink->name, allowed);
+  if (s->carries != TF_CARRIES_FEATURES) return TF_OK;
+  if (value_cnt == 0)
+    return TF_ERR(E_CONFIG_CONFLICT, "%s: found features; the config lists none", where);
+  if (value_cnt > TF_FEATURE_RECORD_VALUES_MAX)
+    return TF_ERR(E_CONFIG_CONFLICT,
+                  "%s: found features; the config lists %u, a row carries %d at most", where,
+                  value_cnt, TF_FEATURE_RECORD_VALUES_MAX);
+  return TF_OK;
 }
 
 static tf_err_t check_spool(const tf_engine_t *e, uint32_t i, const tf_sink_t *sink,
@@ -167,7 +202,9 @@ static tf_err_t open_sink(tf_engine_t *e, uint32_t i, const tf_sink_t *sink,
   snprintf(path, sizeof e->sink_paths[0], "%s", s->path ? s->path : "");
   void *state = tf_arena_take(&e->arena, sink->state_bytes(&config), TF_LINE_PAIR_BYTES);
   if (!state) return E_CORE_ARENA_FULL;
-  tf_err_t err = tf_emit_add(emit, sink, state, config.policy, &config);
+  tf_err_t err = tf_sink_choice_make(e, i, s);
+  if (err) return err;
+  err = tf_emit_add(emit, sink, state, config.policy, &config);
   if (err == E_FILE_BUSY && e->options.is_replay && !strcmp(s->type, "shm")) {
     /* A replay is no service that readers wait for: beside a running one it takes another name. */
     snprintf(path, sizeof e->sink_paths[0], "%.100s-%d", s->path, (int)getpid());
@@ -175,6 +212,7 @@ static tf_err_t open_sink(tf_engine_t *e, uint32_t i, const tf_sink_t *sink,
     err = tf_emit_add(emit, sink, state, config.policy, &config);
   }
   if (err) return err;
+  if (config.is_filtered) emit->sinks[emit->sink_cnt - 1].filter = &e->sink_filters[i];
   char label[TF_METRICS_NAME_BYTES];
   if (s->name || !s->path)
     snprintf(label, sizeof label, "%s", e->sink_names[i]);
@@ -197,7 +235,11 @@ tf_err_t tf_sinks_add(tf_engine_t *e) {
     if (!sink)
       return TF_ERR(E_CONFIG_VALUE, "%s: no sink is of type \"%s\"", e->config->path, s.type);
     name_sink(e, i, &s);
-    tf_err_t err = check_policy(e, i, sink, s.policy);
+    tf_err_t err = TF_OK;
+    if (i < e->config->sink_cnt) err = tf_sink_keys_check(e->config, i, sink->name, sink->keys);
+    if (!err) err = check_carries(e, i, sink, &s);
+    if (!err) err = tf_sink_choice_check(e, i, &s, overflow_of(sink, s.policy));
+    if (!err) err = check_policy(e, i, sink, s.policy);
     if (!err) err = check_spool(e, i, sink, &s);
     if (!err) err = check_name(e, i);
     if (!err && !e->options.is_check) err = open_sink(e, i, sink, &s);
@@ -206,12 +248,19 @@ tf_err_t tf_sinks_add(tf_engine_t *e) {
   return TF_OK;
 }
 
-uint64_t tf_sinks_last_seq(const tf_engine_t *e) {
+bool tf_sinks_carry(const tf_engine_t *e, tf_carries_t carries) {
+  for (uint32_t i = 0; i < e->config->sink_cnt; i++)
+    if (e->config->sinks[i].carries == carries) return true;
+  return false;
+}
+
+uint64_t tf_sinks_last_seq(const tf_engine_t *e, tf_carries_t carries) {
   const tf_emit_t *emit = &e->runner.emit;
   uint64_t         last = 0;
   for (uint32_t i = 0; i < emit->sink_cnt; i++) {
     const tf_emit_sink_t *s   = &emit->sinks[i];
-    uint64_t              seq = s->sink->last_seq ? s->sink->last_seq(s->state) : 0;
+    bool                  has = s->sink->last_seq && s->shape.carries == carries;
+    uint64_t              seq = has ? s->sink->last_seq(s->state) : 0;
     if (seq > last) last = seq;
   }
   return last;

@@ -36,8 +36,17 @@ static void push(tf_acquire_t *a, const tf_batch_t *batch) {
   }
 }
 
+/* A recording of an engine that went on behind what the sinks of events or quotes held: so does its replay. */
+static TF_COLD void on_control(tf_acquire_t *a, const tf_event_t *e) {
+  if (e->u.control.command != TF_CONTROL_SEQUENCE || e->u.control.reserved[0] <= a->ingest_seq)
+    return;
+  a->seqs_skipped += e->u.control.reserved[0] - a->ingest_seq;
+  a->ingest_seq = e->u.control.reserved[0];
+}
+
 /* Numbers, judges and hashes what a source brought. */
 TF_INLINE void take_in(tf_acquire_t *a, const tf_acquire_port_t *port, const tf_batch_t *batch) {
+  if (TF_UNLIKELY(batch->events->kind == TF_EVENT_CONTROL)) on_control(a, batch->events);
   for (uint32_t i = 0; i < batch->event_cnt; i++) {
     tf_event_t *e = &batch->events[i];
     e->ingest_seq = ++a->ingest_seq;
@@ -64,6 +73,7 @@ static void publish(void *self, const tf_batch_t *batch) {
     push(a, batch);
   else
     a->deliver(a->lane, batch->events, batch->event_cnt, batch->origin_tsc, batch->decoded_tsc);
+  if (TF_UNLIKELY(a->passage)) tf_passage_put(a->passage, batch->events, batch->event_cnt);
 }
 
 /* source NULL: the I/O loop, and so all of them. */
@@ -99,7 +109,7 @@ static void pass_over(void *self, const tf_batch_t *batch) {
   if (a->over_until == 0) return; /* refused: nothing of it goes on */
   take_in(a, port, batch);
   if (a->ingest_seq < a->over_until) return;
-  a->resumed_seq = a->ingest_seq;
+  a->resumed_cnt = tf_acquire_published(a);
   if (a->ingest_seq > a->over_until)
     refuse_stream(a, "a message goes on beyond it");
   else if (a->events_hash != a->over_hash)
@@ -119,7 +129,7 @@ void tf_acquire_walk(tf_acquire_t *a, tf_walk_t *w) {
   tf_walk(w, &a->events_hash, sizeof a->events_hash);
   tf_walk(w, a->time_rows, a->instrument_cap * sizeof *a->time_rows);
   tf_walk(w, a->outlier_rows, a->instrument_cap * sizeof *a->outlier_rows);
-  if (w->way == TF_WALK_LOAD) a->resumed_seq = a->ingest_seq;
+  if (w->way == TF_WALK_LOAD) a->resumed_cnt = a->ingest_seq;
 }
 
 int tf_acquire_poll(tf_acquire_t *a, uint64_t now_ns, uint64_t wait_ns) {

@@ -9,6 +9,7 @@
 #include "stage/event_time.h"
 #include "stage/feed_clock.h"
 #include "stage/outlier.h"
+#include "stage/passage.h"
 #include "tf/io.h"
 #include "tf/source.h"
 
@@ -50,11 +51,14 @@ struct tf_acquire {
   tf_ring_writer_t     *ring;        /* NULL: deliver in place */
   tf_ring_writer_t     *beside;      /* of tf_event_t: a copy for a tape's thread; NULL: none */
   uint64_t              beside_lost; /* copies that found it full: acquire does not wait for it */
+  tf_passage_t         *passage;     /* to the sinks that carry events; NULL: none does */
   tf_acquire_deliver_fn deliver;
   void                 *lane;
   uint64_t              ingest_seq;
+  uint64_t              seqs_skipped; /* of these: the numbers that an earlier engine has used */
   uint64_t              events_hash;
-  uint64_t              resumed_seq; /* an earlier engine had these: this one counts those behind */
+  uint64_t
+      resumed_cnt; /* published ones that an earlier engine had: this one counts those behind */
   uint64_t        over_until, over_hash; /* passed over up to it, which is to have this hash */
   uint64_t        ring_full_waits;       /* passes spent waiting for the lane */
   uint64_t        events_dropped; /* not published: the engine stops and no lane takes them */
@@ -64,6 +68,11 @@ struct tf_acquire {
   bool            must_end;       /* one that was required, or the I/O loop */
   char            failed_text[512];
 };
+
+/* Events that were published. */
+TF_INLINE uint64_t tf_acquire_published(const tf_acquire_t *acquire) {
+  return acquire->ingest_seq - acquire->seqs_skipped;
+}
 
 /* Adds a source and takes over its publisher. */
 tf_err_t tf_acquire_add(tf_acquire_t *acquire, tf_source_t *source);

@@ -6,8 +6,8 @@
 #include "tf/indicator.h"
 #include "tf/text.h"
 
-static void set_bbo(tf_lane_instrument_t *in, int64_t bid_price, double bid_qty, int64_t ask_price,
-                    double ask_qty, int8_t price_exp) {
+static void set_bbo(tf_lane_instrument_t *in, int64_t bid_price, int64_t bid_qty, int64_t ask_price,
+                    int64_t ask_qty, int8_t price_exp, int8_t qty_exp) {
   tf_market_t *m = &in->market;
   if (TF_UNLIKELY(bid_price <= 0 || ask_price <= 0)) { /* a side is empty: there is no mid */
     in->has_bbo = false;
@@ -16,12 +16,15 @@ static void set_bbo(tf_lane_instrument_t *in, int64_t bid_price, double bid_qty,
   }
   in->bid_price     = bid_price;
   in->ask_price     = ask_price;
+  in->bid_qty       = bid_qty;
+  in->ask_qty       = ask_qty;
   in->bbo_price_exp = price_exp;
+  in->bbo_qty_exp   = qty_exp;
   in->has_bbo       = true;
   m->bid            = tf_decimal_to_double(bid_price, price_exp);
   m->ask            = tf_decimal_to_double(ask_price, price_exp);
-  m->bid_qty        = bid_qty;
-  m->ask_qty        = ask_qty;
+  m->bid_qty        = tf_decimal_to_double(bid_qty, qty_exp);
+  m->ask_qty        = tf_decimal_to_double(ask_qty, qty_exp);
 }
 
 /* Whether the best bid and offer at hand, which are of the other channel, are fresher (tf/market.h). */
@@ -38,8 +41,8 @@ static void on_quote(tf_lane_instrument_t *in, const tf_event_t *e) {
     return;
   in->bbo_is_books = false;
   in->bbo_event_ns = tf_buffer_trusted_ns_(e);
-  set_bbo(in, e->u.quote.bid_price, tf_decimal_to_double(e->u.quote.bid_qty, e->qty_exp),
-          e->u.quote.ask_price, tf_decimal_to_double(e->u.quote.ask_qty, e->qty_exp), e->price_exp);
+  set_bbo(in, e->u.quote.bid_price, e->u.quote.bid_qty, e->u.quote.ask_price, e->u.quote.ask_qty,
+          e->price_exp, e->qty_exp);
 }
 
 /* Of bars on the clock EVENT: the event's own, or else the latest. */
@@ -121,7 +124,7 @@ TF_COLD static void on_listing(const tf_buffer_t *buffer, tf_lane_instrument_t *
   if (in->trading != TF_TRADING_ENDED) return;
   tf_book_forget(&in->keeper);
   tf_lost_books_set(&buffer->lost_books, e->instrument_id, 0);
-  set_bbo(in, 0, 0, 0, 0, 0);
+  set_bbo(in, 0, 0, 0, 0, 0, 0);
   in->has_trade          = false;
   in->market.has_quote   = false;
   in->market.trade_price = in->market.trade_qty = (double)NAN;
@@ -167,8 +170,7 @@ static void on_top(tf_lane_instrument_t *in, const tf_event_t *e) {
   if (bid.qty == 0 || ask.qty == 0) return;
   in->bbo_is_books = true;
   in->bbo_event_ns = tf_buffer_trusted_ns_(e);
-  set_bbo(in, bid.price, tf_decimal_to_double(bid.qty, book->qty_exp), ask.price,
-          tf_decimal_to_double(ask.qty, book->qty_exp), book->price_exp);
+  set_bbo(in, bid.price, bid.qty, ask.price, ask.qty, book->price_exp, book->qty_exp);
 }
 
 void tf_buffer_settle(const tf_buffer_t *buffer, tf_lane_instrument_t *in) {

@@ -15,10 +15,11 @@ TF_COLD static void sink_broke(tf_emit_sink_t *s, tf_err_t err) {
 }
 
 /* Those at the front that it has already; a sink that can look compares them. */
-TF_COLD static uint32_t pass_held(tf_emit_sink_t *s, const tf_decision_t *decisions, uint32_t n) {
+TF_COLD static uint32_t pass_held(tf_emit_sink_t *s, const uint8_t *records, uint32_t n) {
   uint32_t cnt = 0;
-  while (cnt < n && decisions[cnt].decision_seq <= s->held_seq) cnt++;
-  tf_err_t err = s->sink->check_held ? s->sink->check_held(s->state, decisions, cnt) : TF_OK;
+  while (cnt < n && tf_record_seq(&s->shape, records + (size_t)cnt * s->shape.bytes) <= s->held_seq)
+    cnt++;
+  tf_err_t err = s->sink->check_held ? s->sink->check_held(s->state, records, cnt) : TF_OK;
   if (err) {
     sink_broke(s, err);
     return 0;
@@ -29,8 +30,8 @@ TF_COLD static uint32_t pass_held(tf_emit_sink_t *s, const tf_decision_t *decisi
   return cnt;
 }
 
-static uint32_t offer_new(tf_emit_sink_t *s, const tf_decision_t *decisions, uint32_t n) {
-  int k = s->sink->offer(s->state, decisions, n);
+static uint32_t offer_new(tf_emit_sink_t *s, const void *records, uint32_t n) {
+  int k = s->sink->offer(s->state, records, n);
   if (TF_UNLIKELY(k < 0)) {
     sink_broke(s, k);
     return 0;
@@ -41,12 +42,43 @@ static uint32_t offer_new(tf_emit_sink_t *s, const tf_decision_t *decisions, uin
 }
 
 /* Offers the first n, without a wait; how many it took. */
-static uint32_t offer(tf_emit_sink_t *s, const tf_decision_t *decisions, uint32_t n) {
+static uint32_t offer_some(tf_emit_sink_t *s, const uint8_t *records, uint32_t n) {
   if (TF_UNLIKELY(s->broken)) return 0;
-  if (TF_LIKELY(s->held_seq == 0)) return offer_new(s, decisions, n);
-  uint32_t held = pass_held(s, decisions, n);
+  if (TF_LIKELY(s->held_seq == 0)) return offer_new(s, records, n);
+  uint32_t held = pass_held(s, records, n);
   if (s->broken || held == n) return held;
-  return held + offer_new(s, decisions + held, n - held);
+  return held + offer_new(s, records + (size_t)held * s->shape.bytes, n - held);
+}
+
+/* Run by run of what passes; how many of the n are dealt with. */
+static uint32_t offer_filtered(tf_emit_sink_t *s, const uint8_t *records, uint32_t n) {
+  const uint32_t bytes = s->filter->shape.bytes;
+  for (uint32_t at = 0, end; at < n; at = end) {
+    bool passes = tf_sink_filter_passes(s->filter, records + (size_t)at * bytes);
+    for (end = at + 1; end < n; end++)
+      if (tf_sink_filter_passes(s->filter, records + (size_t)end * bytes) != passes) break;
+    if (!passes) {
+      tf_count_add(&s->filtered, end - at);
+      continue;
+    }
+    uint32_t taken = offer_some(s, records + (size_t)at * bytes, end - at);
+    if (taken < end - at) return at + taken;
+  }
+  return n;
+}
+
+TF_INLINE uint32_t offer(tf_emit_sink_t *s, const uint8_t *records, uint32_t n) {
+  if (TF_UNLIKELY(s->filter)) return offer_filtered(s, records, n);
+  return offer_some(s, records, n);
+}
+
+/* The rest of what it was offered is given up. */
+static void drop(tf_emit_sink_t *s, const uint8_t *records, uint32_t n) {
+  uint32_t dropped = n;
+  for (uint32_t i = 0; s->filter && i < n; i++)
+    dropped -= !tf_sink_filter_passes(s->filter, records + (size_t)i * s->filter->shape.bytes);
+  tf_count_add(&s->filtered, n - dropped);
+  tf_count_add(s->broken ? &s->dropped_broken : &s->dropped_full, dropped);
 }
 
 static bool is_waited_for(const tf_emit_t *emit, const tf_emit_sink_t *s) {
@@ -54,24 +86,42 @@ static bool is_waited_for(const tf_emit_t *emit, const tf_emit_sink_t *s) {
   if (s->policy != TF_OVERFLOW_BLOCK && s->policy != TF_OVERFLOW_SPILL) return false;
   /* relaxed: a stop flag; nothing else is read on its word */
   if (emit->stopping && tf_load_relaxed_u32(emit->stopping)) return false;
-  return !emit->behind || tf_ring_fill_cnt(emit->behind) < emit->behind->slot_cnt / 2;
+  for (uint32_t i = 0; i < TF_CARRIES_CNT; i++)
+    if (emit->behind[i] && tf_ring_fill_cnt(emit->behind[i]) >= emit->behind[i]->slot_cnt / 2)
+      return false;
+  return true;
 }
 
 /* What it did not take at once, after all the others had theirs. */
-TF_COLD static void wait_or_drop(tf_emit_t *emit, tf_emit_sink_t *s, const tf_decision_t *decisions,
-                                 uint32_t n) {
+TF_COLD static void wait_or_drop(tf_emit_t *emit, tf_emit_sink_t *s, const uint8_t *records,
+                                 uint32_t n, uint32_t record_bytes) {
   uint32_t taken    = 0;
   uint64_t last_tsc = tf_clock_ticks();
   while (taken < n && is_waited_for(emit, s)) {
     s->blocked_passes++;
     tf_spin_pause();
-    taken += offer(s, decisions + taken, n - taken);
+    taken += offer(s, records + (size_t)taken * record_bytes, n - taken);
     uint64_t now_tsc = tf_clock_ticks(), waited_ns = tf_clock_ticks_to_ns(now_tsc - last_tsc);
     last_tsc = now_tsc;
     if (s->block_ns_max != UINT64_MAX)
       s->block_ns_left -= waited_ns < s->block_ns_left ? waited_ns : s->block_ns_left;
   }
-  if (taken < n) tf_count_add(s->broken ? &s->dropped_broken : &s->dropped_full, n - taken);
+  if (taken < n) drop(s, records + (size_t)taken * record_bytes, n - taken);
+}
+
+/* To all that carry the kind. */
+TF_INLINE void offer_all(tf_emit_t *emit, uint32_t carries, const uint8_t *records, uint32_t n,
+                         uint32_t record_bytes) {
+  uint32_t taken[TF_SINKS_MAX], short_cnt = 0;
+  emit->handed[carries] += n;
+  for (uint32_t s = 0; s < emit->sink_cnt; s++) {
+    taken[s] = emit->sinks[s].shape.carries == carries ? offer(&emit->sinks[s], records, n) : n;
+    short_cnt += taken[s] < n;
+  }
+  for (uint32_t s = 0; TF_UNLIKELY(short_cnt) && s < emit->sink_cnt; s++)
+    if (taken[s] < n)
+      wait_or_drop(emit, &emit->sinks[s], records + (size_t)taken[s] * record_bytes, n - taken[s],
+                   record_bytes);
 }
 
 static uint32_t saturate(uint64_t ns) { return ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns; }
@@ -85,25 +135,32 @@ void tf_emit_offer(tf_emit_t *emit, tf_decision_t *decisions, uint32_t n,
     if (origin_tsc[i] && now_tsc > origin_tsc[i])
       decisions[i].emit_ns = saturate(tf_clock_ticks_to_ns(now_tsc - origin_tsc[i]));
   }
-  emit->decisions += n;
-  uint32_t taken[TF_SINKS_MAX], short_cnt = 0;
-  for (uint32_t s = 0; s < emit->sink_cnt; s++) {
-    taken[s] = offer(&emit->sinks[s], decisions, n);
-    short_cnt += taken[s] < n;
-  }
-  for (uint32_t s = 0; TF_UNLIKELY(short_cnt) && s < emit->sink_cnt; s++)
-    if (taken[s] < n) wait_or_drop(emit, &emit->sinks[s], decisions + taken[s], n - taken[s]);
+  offer_all(emit, TF_CARRIES_DECISIONS, (const uint8_t *)decisions, n, sizeof *decisions);
+}
+
+void tf_emit_records(tf_emit_t *emit, const tf_record_shape_t *shape, const void *records,
+                     uint32_t n) {
+  offer_all(emit, shape->carries, records, n, shape->bytes);
+}
+
+const char *tf_emit_broken_text(const tf_emit_t *emit) {
+  for (uint32_t i = 0; i < emit->sink_cnt; i++)
+    if (emit->sinks[i].broken) return emit->sinks[i].broken_text;
+  return NULL;
 }
 
 void tf_emit_expect_again(tf_emit_t *emit) {
-  uint64_t last = 0;
+  uint64_t last[TF_CARRIES_CNT] = {0};
+  for (uint32_t i = 0; i < emit->sink_cnt; i++) {
+    tf_emit_sink_t *s  = &emit->sinks[i];
+    uint64_t       *of = &last[s->shape.carries];
+    s->held_seq        = s->sink->last_seq ? s->sink->last_seq(s->state) : 0;
+    if (s->held_seq > *of) *of = s->held_seq;
+  }
   for (uint32_t i = 0; i < emit->sink_cnt; i++) {
     tf_emit_sink_t *s = &emit->sinks[i];
-    s->held_seq       = s->sink->last_seq ? s->sink->last_seq(s->state) : 0;
-    if (s->held_seq > last) last = s->held_seq;
+    if (!s->sink->last_seq) s->held_seq = last[s->shape.carries];
   }
-  for (uint32_t i = 0; i < emit->sink_cnt; i++)
-    if (!emit->sinks[i].sink->last_seq) emit->sinks[i].held_seq = last;
 }
 
 void tf_emit_idle(tf_emit_t *emit, uint64_t now_ns) {
@@ -126,6 +183,7 @@ tf_err_t tf_emit_add(tf_emit_t *emit, const tf_sink_t *sink, void *state, tf_ove
   *s                = (tf_emit_sink_t){.sink          = sink,
                                        .state         = state,
                                        .policy        = policy,
+                                       .shape         = config->shape,
                                        .block_ns_max  = config->block_ns_max,
                                        .block_ns_left = config->block_ns_max};
   tf_err_t err      = sink->open(state, config);

@@ -30,10 +30,11 @@ typedef struct tf_lane_instrument {
   tf_bar_builder_t bars[TF_BARS_MAX];
   uint64_t         bars_due_ns[TF_BAR_CLOCK_CNT]; /* by clock: the first of its bars that is due */
   int64_t          bid_price, ask_price; /* mantissas of market.bid and ask, at bbo_price_exp */
+  int64_t          bid_qty, ask_qty;     /* and of their quantities, at bbo_qty_exp */
   uint64_t         event_ns;     /* the latest ts_event that is to be trusted; 0: none yet */
   uint64_t         bbo_event_ns; /* ts_event of what they are of; 0: none that is trusted */
   int64_t          trade_price;
-  int8_t           bbo_price_exp, trade_price_exp;
+  int8_t           bbo_price_exp, bbo_qty_exp, trade_price_exp;
   bool             has_bbo, has_trade;
   uint32_t         id;           /* its place among the lane's */
   bool             bbo_is_books; /* they are the book's top, not a quote */

@@ -47,6 +47,7 @@ void tf_lane_walk(tf_lane_t *lane, tf_walk_t *w) {
   tf_walk(w, &lane->decide.halted, sizeof lane->decide.halted);
   TF_WALK_MEMBERS(w, &c->load, backlog_ns, at_ns);
   for (uint32_t i = 0; i < c->model_cnt; i++) walk_model(&c->models[i], w);
+  tf_walk(w, &lane->aside.row_seq, sizeof lane->aside.row_seq);
   tf_universe_walk(&lane->universe, w);
   tf_peers_walk_met(c->plan, lane->names, lane->instruments, lane->instrument_cap, &lane->met, w);
 }
@@ -67,8 +68,9 @@ void tf_lane_walk_learnt(tf_lane_t *lane, tf_lane_instrument_t *in, tf_walk_t *w
   TF_WALK_MEMBERS(w, m, bid, trade_side);
   tf_walk(w, &m->has_quote, sizeof m->has_quote);
   TF_WALK_MEMBERS(w, m, mark_price, funding_rate);
+  TF_WALK_MEMBERS(w, m, text_score, text_ns);
   tf_walk(w, &in->keeper.book.change_cnt, sizeof in->keeper.book.change_cnt);
-  TF_WALK_MEMBERS(w, in, bid_price, ask_price);
+  TF_WALK_MEMBERS(w, in, bid_price, ask_qty);
   TF_WALK_MEMBERS(w, in, trade_price, has_trade);
   tf_walk(w, &in->position, sizeof in->position);
   tf_walk(w, in->bars, lane->buffer.bar_cnt * sizeof in->bars[0]);
@@ -91,6 +93,7 @@ void tf_lane_walk_rest(tf_lane_t *lane, tf_lane_instrument_t *in, tf_walk_t *w) 
     if (m->foreign) tf_foreign_walk_instrument(m->foreign, in->id, w);
   }
   tf_peers_walk(in, plan->peer_cnt, w);
+  if (lane->aside.quotes) tf_walk(w, &lane->aside.quoted[in->id], sizeof *lane->aside.quoted);
   tf_book_walk(&in->keeper, w);
 }
 

@@ -114,6 +114,7 @@ void tf_lane_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hop
     tf_batch_take(lane, in, hops);
   else
     tf_lane_finish_tick(lane, in, hops);
+  if (TF_UNLIKELY(lane->aside.rows) && !lane->warming) tf_aside_row(&lane->aside, in);
 }
 
 /* Once, on the event that completes a message. */
@@ -228,6 +229,8 @@ TF_COLD static void on_control(tf_lane_t *lane, const tf_event_t *e) {
   case TF_CONTROL_SEQUENCE: /* a live engine began with it already */
     if (!lane->warming && (uint64_t)e->u.control.position > lane->decide.decision_seq)
       lane->decide.decision_seq = (uint64_t)e->u.control.position;
+    if (!lane->warming && e->u.control.reserved[1] > lane->aside.row_seq)
+      lane->aside.row_seq = e->u.control.reserved[1];
     return;
   case TF_CONTROL_CANARY:
     if (!lane->warming) tf_compute_canary(&lane->compute, e);
@@ -311,6 +314,7 @@ void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
       tf_tick_hops_t hops = {.origin = origin_tsc, .decoded = decoded_tsc};
       on_tick(lane, in, &hops);
       if (TF_UNLIKELY(in->readers)) tell_readers(lane, in, e, origin_tsc, decoded_tsc);
+      if (TF_UNLIKELY(lane->aside.quotes) && !lane->warming) tf_aside_quote(&lane->aside, in, e);
     }
   }
 }

@@ -7,6 +7,7 @@
 
 #include "core/hist.h"
 #include "flow/ring.h"
+#include "stage/aside.h"
 #include "stage/batch.h"
 #include "stage/buffer.h"
 #include "stage/compute.h"
@@ -86,6 +87,7 @@ typedef struct tf_lane {
   tf_row_watch_t     watch;
   tf_lane_onlooker_t onlooker; /* before start; idle NULL: nobody */
   uint32_t   attention; /* TF_ATTEND_*: what each event is looked at for; 0: none. With release */
+  tf_aside_t aside;     /* for sinks that carry quotes or feature rows */
   tf_hist_t *hists;     /* (TF_HOP_CNT) written by the lane, EMIT by emit's thread */
 } tf_lane_t;
 

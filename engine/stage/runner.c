@@ -84,6 +84,14 @@ static bool pass_emit(tf_runner_t *r, int *work) {
   return !(done && cnt == 0);
 }
 
+/* Events, quotes and feature rows that wait for sinks. */
+static uint32_t drain_passages(tf_runner_t *r) {
+  uint32_t drained = 0;
+  for (uint32_t i = 0; i < TF_CARRIES_CNT; i++)
+    if (r->passages[i]) drained += tf_passage_drain(r->passages[i]);
+  return drained;
+}
+
 /* Orders come within a tick, so it looks for them without a pause of the thread in between. */
 static bool pass_assist(tf_runner_t *r, int *work) {
   const uint32_t done = tf_load_acquire_u32(&r->lane_done); /* pairs with: run_thread */
@@ -124,6 +132,11 @@ static void loop(tf_runner_t *r, uint32_t stages) {
       more = pass_lane(r, &work);
     else
       more = pass_emit(r, &work);
+    if (stages & TF_STAGE_EMIT) {
+      uint32_t drained = drain_passages(r); /* after the look at who is done: nothing can follow */
+      work += (int)drained;
+      more |= drained > 0;
+    }
     if (stages & TF_STAGE_LANE && r->lane.batch) is_queued = tf_batch_settle(&r->lane, !more);
     if (tsc - housekept_tsc >= period_tsc) {
       housekept_tsc = tsc;
@@ -186,6 +199,8 @@ tf_err_t tf_runner_start(tf_runner_t *r) {
   tf_err_t err = tf_runner_check(r->threads, r->thread_cnt);
   if (err) return err;
   r->acquire.stopping = r->lane.stopping = r->emit.stopping = &r->stopping;
+  for (uint32_t i = 0; i < TF_CARRIES_CNT; i++)
+    if (r->passages[i]) r->passages[i]->stopping = &r->stopping;
   for (uint32_t i = 0; i < r->thread_cnt; i++) {
     thread_args_t *args = malloc(sizeof *args);
     if (!args) return TF_ERR(E_CORE_NO_MEMORY, "thread arguments");

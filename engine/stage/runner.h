@@ -28,11 +28,12 @@ typedef struct tf_runner_thread {
 } tf_runner_thread_t;
 
 typedef struct tf_runner {
-  tf_acquire_t       acquire;
-  tf_lane_t          lane;
-  tf_emit_t          emit;
-  tf_ring_reader_t  *event_reader;    /* NULL when acquire and lane share a thread */
-  tf_ring_reader_t  *decision_reader; /* NULL when lane and emit share a thread */
+  tf_acquire_t  acquire;
+  tf_lane_t     lane;
+  tf_emit_t     emit;
+  tf_passage_t *passages[TF_CARRIES_CNT]; /* NULL: no sink carries that kind, and of decisions */
+  tf_ring_reader_t  *event_reader;        /* NULL when acquire and lane share a thread */
+  tf_ring_reader_t  *decision_reader;     /* NULL when lane and emit share a thread */
   tf_runner_thread_t threads[TF_THREADS_MAX];
   uint32_t           thread_cnt;
   tf_idle_t          idle;

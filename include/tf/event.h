@@ -35,7 +35,7 @@ typedef enum tf_event_command {
   TF_CONTROL_MISS     = 8, /* it did not, in time or at all (u.answer) */
   TF_CONTROL_RUNTIME  = 9, /* whether a model's runtime is asked from here on (u.runtime) */
   TF_CONTROL_CANARY   = 10, /* a version serves a share from here on (u.model) */
-  TF_CONTROL_SEQUENCE = 11, /* decisions are numbered behind u.control.position, which sinks hold */
+  TF_CONTROL_SEQUENCE = 11, /* numbers go on behind position, reserved[0] (events), [1] (rows) */
   TF_CONTROL_CNT
 } tf_event_command_t;
 

@@ -23,6 +23,11 @@
  * that lies ahead of the stream is as NEXT: WELCOME's next_seq is then smaller than what was asked for,
  * and says that the stream is not the one that the client saw.
  *
+ * Filtered. Where a sink passes some instruments, strategies or actions only, sequences have holes that are no loss, as
+ * those of quotes always have. WELCOME (udp: every datagram) then has TF_FRAME_FILTERED in `carries`: a hole by itself
+ * says nothing, LOST alone tells what is lost, with how many records of the stream lay in its range. A reader that does
+ * not know the flag takes it for a kind that it does not know, and refuses.
+ *
  * A client says HELLO within two seconds, and nothing after it; to leave, it closes. Of a header from a
  * client record_cnt, first_seq and prev_seq are 0. HEARTBEAT and END carry in first_seq the next
  * sequence that has not been sent on this connection, 0 if none is known yet.
@@ -32,8 +37,8 @@
  *
  *   {"type":"hello","resume_from":17,"token":"..."}      from the client; resume_from a number, "next" or
  *                                                        "oldest", without it "next"; token if one is wanted
- *   {"type":"welcome","stream":"out","epoch":1,"next_seq":17,"carries":"decisions","policy":"drop_oldest",
- *    "heartbeat_ms":1000}
+ *   {"type":"welcome","stream":"out","epoch":1,"next_seq":17,"carries":"decisions","filtered":false,
+ *    "policy":"drop_oldest","heartbeat_ms":1000}
  *   {"type":"lost","first_seq":17,"last_seq":19,"record_cnt":3,"reason":"dropped"}
  *   {"type":"heartbeat","next_seq":20}
  *   {"type":"end","next_seq":20,"reason":"closed","text":"..."}
@@ -54,6 +59,9 @@
 #define TF_FRAME_RESUME_NEXT     UINT64_MAX
 #define TF_FRAME_RESUME_OLDEST   UINT64_C(0)
 #define TF_FRAME_HEARTBEAT_NS    TF_NS_PER_SEC
+
+/* In WELCOME's and tf_frame_line_t's carries, beside tf_carries_t. */
+#define TF_FRAME_FILTERED 0x80u
 
 typedef enum tf_frame_kind {
   TF_FRAME_HELLO       = 1,
@@ -94,7 +102,7 @@ typedef struct tf_frame_welcome {
                  * 0: none is known yet, the first that comes */
   uint32_t epoch;
   uint32_t record_bytes;
-  uint8_t  carries; /* tf_carries_t */
+  uint8_t  carries; /* tf_carries_t, TF_FRAME_FILTERED */
   uint8_t
       policy; /* tf_overflow_t of this client's queue: with conflate and drops holes are normal */
   uint16_t record_version; /* TF_DECISION_VERSION or TF_EVENT_VERSION */

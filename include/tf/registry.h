@@ -12,6 +12,7 @@
 #include "tf/policy.h"
 #include "tf/runtime.h"
 #include "tf/sink.h"
+#include "tf/text.h"
 #include "tf/vector.h"
 
 typedef struct tf_registry {
@@ -23,6 +24,7 @@ typedef struct tf_registry {
   const tf_cross_table_t        *crosses;
   const tf_runtime_t *const     *runtimes;
   const tf_model_loader_t       *models;
+  const tf_text_loader_t        *texts;
   bool (*card_runs)(const char *name, tf_view_step_kind_t kind); /* of a feature plan's steps */
   const tf_model_store_t *const *stores;                         /* below the cache of models */
   uint32_t feed_cnt, sink_cnt, indicator_cnt, policy_cnt, vector_cnt, store_cnt, runtime_cnt;

@@ -9,7 +9,8 @@
  *              sink's queue under the policy, and a thread of the sink's own delivers
  *              (adapters/sink/egress.h). What becomes of a record later stands in the counts.
  *
- * Ledger, for each sink: offered + recovered = acked + dropped[reason] + conflated + pending. */
+ * Ledger, for each sink: offered + recovered = acked + dropped[reason] + conflated + pending; and what emit was handed =
+ * offered + filtered: what the sink's filter leaves out is not offered, and no loss. */
 #ifndef TF_SINK_H
 #define TF_SINK_H
 
@@ -37,6 +38,13 @@ typedef enum tf_sink_format {
   TF_FORMAT_CNT
 } tf_sink_format_t;
 
+/* Which records are of low priority: under pressure a queue turns them away first, once it is half full.
+ * Pure; any thread that offers. */
+typedef struct tf_sink_ranks {
+  const void *self;
+  bool (*is_low)(const void *self, const void *record);
+} tf_sink_ranks_t;
+
 /* What the config says of one sink, checked as far as the table of keys can. Texts are the caller's, until close. */
 typedef struct tf_sink_config {
   const char       *type, *name; /* name: in metrics, logs, client ids; unique in the config */
@@ -48,7 +56,11 @@ typedef struct tf_sink_config {
   bool              durable;  /* journal: a block counts as written when it is on disk */
   const char       *key_file; /* journal: of the key of its MACs; NULL: none */
   uint32_t          epoch;
+  bool              is_fenced; /* of a group: a destination that has seen a later epoch refuses it */
   bool              is_replay;
+  bool is_filtered; /* not all records of its kind come: sequences have holes that are no loss */
+  uint32_t                partition_cnt; /* nats: subjects of events have their partition; 0: not */
+  const tf_sink_ranks_t  *ranks;         /* NULL: all are alike */
   const tf_instruments_t *instruments;
   uint32_t                strategy_cnt;
   const char *const      *strategies; /* names by strategy_id */
@@ -80,6 +92,7 @@ typedef struct tf_sink_config {
 typedef struct tf_sink_counts {
   uint64_t acked;          /* delivered: the destination said so, or a lossy one was sent it */
   uint64_t dropped_full;   /* by drop_newest, or a block that lasted too long */
+  uint64_t dropped_low;    /* of low priority, where the queue was half full */
   uint64_t dropped_oldest; /* by drop_oldest */
   uint64_t dropped_closed; /* not delivered when the sink was closed, and not in a spool */
   uint64_t dropped_broken; /* the sink had failed for good */
@@ -98,9 +111,15 @@ typedef struct tf_sink_counts {
   uint64_t last_seq;       /* acked up to here */
 } tf_sink_counts_t;
 
+/* Keys of the config that mean something to every sink, and to every one with a queue and a thread. */
+#define TF_SINK_KEYS                                                                               \
+  "type name carries policy block_max instruments strategies actions partitions partition"
+#define TF_SINK_KEYS_QUEUE "slots drain max_age format low_instruments low_strategies"
+
 typedef struct tf_sink {
   const char   *name;
   const char   *help;
+  const char   *keys; /* of the config, besides TF_SINK_KEYS: "path slots"; others are refused */
   uint32_t      policies; /* TF_OVERFLOW_BIT of each that it knows */
   uint32_t      carries;  /* 1 << tf_carries_t of each */
   tf_overflow_t policy;   /* if the config says auto */
@@ -119,9 +138,9 @@ typedef struct tf_sink {
   /* The last sequence that an earlier engine left here, after open: a live engine goes on behind the
    * highest of all its sinks. NULL: none. */
   uint64_t (*last_seq)(const void *state);
-  /* Decisions up to that sequence, which an engine that goes on from a snapshot has made again: emit's thread, in order, not
-   * offered. E_SINK_FENCED: the first line of one is not what is here. NULL: it cannot look. */
-  tf_err_t (*check_held)(void *state, const tf_decision_t *decisions, uint32_t n);
+  /* Records (config's shape) up to that sequence, which an engine that goes on from a snapshot has made again: emit's thread, in
+   * order, not offered. E_SINK_FENCED: one (of a decision the first line) is not what is here. NULL: it cannot look. */
+  tf_err_t (*check_held)(void *state, const void *records, uint32_t n);
   /* NULL: in place, taken is delivered. Any thread. */
   void (*counts)(const void *state, tf_sink_counts_t *counts);
 } tf_sink_t;

@@ -105,7 +105,7 @@ typedef struct tf_udp_merge {
   uint64_t gone_seq; /* up to here the sender no longer has anything */
   uint64_t hole_ns, asked_ns, heard_ns;
   uint64_t old_lost_from, old_lost_to; /* of the epoch before; 0: nothing */
-  bool     is_started, is_placed, is_hole, is_ended, is_new_epoch, is_stream_given;
+  bool     is_started, is_placed, is_hole, is_ended, is_new_epoch, is_stream_given, is_filtered;
   uint32_t now_at, now_cnt; /* of the records that are being delivered */
   uint8_t  now[TF_UDP_RECORDS_BYTES] TF_ALIGNED(8);
   uint32_t held_cnt;
@@ -148,9 +148,9 @@ static inline void tf_udp_merge_init(tf_udp_merge_t *m, const tf_udp_merge_confi
   for (uint32_t i = 0; i < TF_UDP_HELD_MAX; i++) m->held_order[i] = (uint16_t)i;
 }
 
-/* Decisions and events are numbered without holes: what is missing between two was dropped. */
+/* Numbered without holes: what is missing between two was dropped. */
 static inline bool tf_udp_is_dense_(const tf_udp_merge_t *m) {
-  return m->shape.carries == TF_CARRIES_DECISIONS || m->shape.carries == TF_CARRIES_EVENTS;
+  return tf_record_is_dense(m->shape.carries) && !m->is_filtered;
 }
 
 static inline uint64_t tf_udp_seq_of_(const tf_udp_merge_t *m, const uint8_t *records,
@@ -172,14 +172,15 @@ static inline tf_udp_refusal_t tf_udp_check_(const tf_udp_merge_t *m, const void
   uint32_t crc            = tf_udp_crc_(m->crc_table, 0, &plain, sizeof plain);
   crc = tf_udp_crc_(m->crc_table, crc, (const uint8_t *)bytes + sizeof plain, cnt - sizeof plain);
   if (crc != header->crc32c) return TF_UDP_CRC;
-  if (line->carries >= TF_CARRIES_CNT) return TF_UDP_SHAPE;
+  uint32_t carries = line->carries & ~TF_FRAME_FILTERED;
+  if (carries >= TF_CARRIES_CNT) return TF_UDP_SHAPE;
   uint32_t values = 0, least = sizeof(tf_feature_record_t);
-  if (line->carries == TF_CARRIES_FEATURES) {
+  if (carries == TF_CARRIES_FEATURES) {
     if (line->record_bytes < least || (line->record_bytes - least) % 8) return TF_UDP_SHAPE;
     values = (line->record_bytes - least) / 8;
   }
   if (line->record_bytes > TF_UDP_RECORDS_BYTES ||
-      line->record_bytes != tf_record_shape((tf_carries_t)line->carries, values).bytes)
+      line->record_bytes != tf_record_shape((tf_carries_t)carries, values).bytes)
     return TF_UDP_SHAPE;
   if (header->kind == TF_FRAME_RECORDS &&
       (header->record_cnt == 0 ||
@@ -205,10 +206,11 @@ static inline tf_udp_refusal_t tf_udp_belongs_(tf_udp_merge_t *m, const tf_frame
   bool is_first = m->shape.bytes == 0;
   if ((m->is_stream_given || !is_first) && line->stream != m->stream) return TF_UDP_FOREIGN;
   if (!is_first && line->epoch < m->epoch) return TF_UDP_OLD_EPOCH;
-  uint32_t values = (line->record_bytes - (uint32_t)sizeof(tf_feature_record_t)) / 8;
-  if (line->carries != TF_CARRIES_FEATURES) values = 0;
+  uint32_t values  = (line->record_bytes - (uint32_t)sizeof(tf_feature_record_t)) / 8;
+  uint32_t carries = line->carries & ~TF_FRAME_FILTERED;
+  if (carries != TF_CARRIES_FEATURES) values = 0;
   if (!is_first && line->epoch == m->epoch &&
-      (line->carries != m->shape.carries || line->record_bytes != m->shape.bytes))
+      (carries != m->shape.carries || line->record_bytes != m->shape.bytes))
     return TF_UDP_SHAPE;
   if (!is_first && line->epoch == m->epoch) return TF_UDP_TAKEN;
   /* The first, or a successor: what is still missing was a predecessor's, and nobody has it any more. */
@@ -224,7 +226,8 @@ static inline tf_udp_refusal_t tf_udp_belongs_(tf_udp_merge_t *m, const tf_frame
   m->epoch          = line->epoch;
   m->stream         = line->stream;
   m->record_version = line->record_version;
-  m->shape          = tf_record_shape((tf_carries_t)line->carries, values);
+  m->shape          = tf_record_shape((tf_carries_t)carries, values);
+  m->is_filtered    = line->carries & TF_FRAME_FILTERED;
   m->held_cnt       = 0;
   m->gone_seq       = 0;
   return TF_UDP_TAKEN;

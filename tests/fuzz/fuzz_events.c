@@ -30,7 +30,8 @@ static bool take(void *self, const tf_text_t *text) {
 }
 
 static void check_event(const tf_event_t *e) {
-  TF_ASSERT(e->kind <= TF_EVENT_STATUS && e->instrument_id < instruments.cnt);
+  TF_ASSERT(e->kind < TF_EVENT_KIND_CNT && e->kind != TF_EVENT_CONTROL);
+  TF_ASSERT(e->instrument_id < instruments.cnt);
   TF_ASSERT(e->price_exp != INT8_MIN && e->qty_exp != INT8_MIN && e->ingest_seq == 0);
   switch ((tf_event_kind_t)e->kind) {
   case TF_EVENT_TRADE: TF_ASSERT(e->u.trade.qty >= 0); break;
@@ -41,6 +42,7 @@ static void check_event(const tf_event_t *e) {
   case TF_EVENT_STATUS:
     TF_ASSERT(e->u.status.book_state < TF_BOOK_STATE_CNT && e->u.status.trading < TF_TRADING_CNT);
     break;
+  case TF_EVENT_TEXT: TF_ASSERT(e->u.text.miss < TF_TEXT_MISS_CNT); break;
   default: break;
   }
 }

@@ -73,6 +73,8 @@ static tf_client_kind_t welcome_take(tf_frames_t *f, tf_client_t *client,
                   sizeof w);
   memcpy(&w, payload, sizeof w);
   if (f->is_welcome) return BROKEN(f, client, "a second welcome");
+  bool is_filtered = w.carries & TF_FRAME_FILTERED;
+  w.carries &= (uint8_t)~TF_FRAME_FILTERED;
   if (w.carries != client->carries)
     return BROKEN(f, client, "kind %u is carried there, kind %u was asked for (tf/record.h)",
                   w.carries, client->carries);
@@ -87,17 +89,14 @@ static tf_client_kind_t welcome_take(tf_frames_t *f, tf_client_t *client,
   if (w.record_version != version)
     return BROKEN(f, client, "records of version %u, version %u is read: take a newer library",
                   w.record_version, version);
-  if (w.heartbeat_ms == 0 || w.heartbeat_ms > TF_FRAMES_HEARTBEAT_MS_MAX || w.next_seq == 0 ||
+  if (w.heartbeat_ms == 0 || w.heartbeat_ms > TF_FRAMES_HEARTBEAT_MS_MAX ||
       w.policy >= TF_OVERFLOW_CNT)
-    return BROKEN(f, client,
-                  "a welcome with heartbeat %u ms (1 to %u), sequence %" PRIu64
-                  " (from 1), policy %u (to %d)",
-                  w.heartbeat_ms, TF_FRAMES_HEARTBEAT_MS_MAX, w.next_seq, w.policy,
-                  TF_OVERFLOW_CNT - 1);
-  bool is_anew = f->next_seq != 0 && w.next_seq < f->next_seq;
+    return BROKEN(f, client, "a welcome with heartbeat %u ms (1 to %u), policy %u (to %d)",
+                  w.heartbeat_ms, TF_FRAMES_HEARTBEAT_MS_MAX, w.policy, TF_OVERFLOW_CNT - 1);
+  bool is_known = w.next_seq != 0, is_anew = is_known && w.next_seq < f->next_seq;
   if (f->next_seq == 0 || is_anew) f->next_seq = w.next_seq;
   f->is_welcome        = true;
-  f->has_holes         = w.carries == TF_CARRIES_QUOTES || w.carries == TF_CARRIES_FEATURES;
+  f->has_holes         = is_filtered || !tf_record_is_dense(w.carries);
   f->policy            = w.policy;
   f->heartbeat_ms      = w.heartbeat_ms;
   client->epoch        = w.epoch;

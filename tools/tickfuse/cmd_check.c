@@ -6,6 +6,7 @@
 #include "cli.h"
 #include "cmd_config.h"
 #include "core/error.h"
+#include "tf/sink.h"
 
 static const tf_config_known_t *known_names;
 
@@ -93,6 +94,42 @@ static uint32_t missing_workers(const tf_config_t *config, char notes[][TF_CONFI
   return cnt;
 }
 
+/* Who computes its features; NULL: there is nothing to say. */
+static const char *features_of(uint32_t model_idx) {
+  const char *text = deep_check ? deep_check->features(model_idx) : "";
+  return text[0] ? text : NULL;
+}
+
+static bool emit_shares_lane(const tf_config_t *config) {
+  for (uint32_t i = 0; i < config->engine.lane_cnt; i++)
+    if (config->engine.lanes[i].stages & TF_CONFIG_STAGE_EMIT &&
+        config->engine.lanes[i].stages & TF_CONFIG_STAGES_LANE)
+      return true;
+  return false;
+}
+
+/* What such a sink does is done on the lane's thread, between two ticks. */
+static uint32_t sinks_on_lane(const tf_config_t *config, char notes[][TF_CONFIG_ERROR_TEXT_BYTES],
+                              uint32_t cnt, uint32_t cap) {
+  static const char *const waiting[] = {"journal",
+                                        "stdout"}; /* in place, by default policy block */
+  const uint8_t            block     = TF_OVERFLOW_BLOCK + 1;
+  char                     path[64], where[256];
+  for (uint32_t i = 0; i < config->sink_cnt && emit_shares_lane(config); i++) {
+    const tf_config_sink_t *s = &config->sinks[i];
+    bool may_wait = s->policy == block || s->policy == TF_CONFIG_SINK_AUTO, is_in_place = false;
+    for (size_t k = 0; k < TF_ARRAY_CNT(waiting); k++) is_in_place |= !strcmp(s->type, waiting[k]);
+    if (!may_wait || !is_in_place || cnt == cap) continue;
+    snprintf(path, sizeof path, "sinks[%u].policy", i);
+    tf_config_where(config, path, where, sizeof where);
+    snprintf(notes[cnt++], TF_CONFIG_ERROR_TEXT_BYTES,
+             "%s: emit shares the lane's thread: a %.20s sink's system calls are the lane's, and live "
+             "it is not waited for, what it cannot take at once is dropped; give emit a thread",
+             where, s->type);
+  }
+  return cnt;
+}
+
 /* Where each model would be answered, as far as that is known without a measurement. */
 static void print_places(const tf_config_t *config) {
   tf_placement_option_t option;
@@ -100,12 +137,14 @@ static void print_places(const tf_config_t *config) {
     tf_placement_choose(config, i, &option);
     printf("model %s: %s: %s\n", config->models[i].name, tf_placement_choice_name(option.choice),
            option.why);
+    if (features_of(i)) printf("model %s: %s\n", config->models[i].name, features_of(i));
   }
 }
 
 static uint32_t all_notes(const tf_config_t *config, char notes[][TF_CONFIG_ERROR_TEXT_BYTES],
                           uint32_t cap) {
-  return missing_workers(config, notes, missing_files(config, notes, cap), cap);
+  uint32_t cnt = missing_workers(config, notes, missing_files(config, notes, cap), cap);
+  return sinks_on_lane(config, notes, cnt, cap);
 }
 
 static void print_text(const tf_config_t *config) {
@@ -141,6 +180,7 @@ static json_t *json_of_places(const tf_config_t *config) {
     json_object_set_new(row, "may", json_string(tf_placement_choice_name(option.choice)));
     json_object_set_new(row, "program", option.program[0] ? text_of(option.program) : json_null());
     json_object_set_new(row, "why", text_of(option.why));
+    if (features_of(i)) json_object_set_new(row, "features", text_of(features_of(i)));
     json_array_append_new(list, row);
   }
   return list;

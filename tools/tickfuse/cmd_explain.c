@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "boot/sink_choice.h"
 #include "cli.h"
 #include "core/error.h"
 #include "explain.h"
@@ -23,7 +24,10 @@ static tf_explain_t explain;
 static void make_alone(tf_config_t *config) {
   static char name[]      = "explain";
   config->sink_cnt        = 1;
-  config->sinks[0]        = (tf_config_sink_t){.type = name, .policy = TF_CONFIG_SINK_AUTO};
+  config->sinks[0]        = (tf_config_sink_t){.type      = name,
+                                               .policy    = TF_CONFIG_SINK_AUTO,
+                                               .actions   = TF_SINK_CHOICE_ACTIONS_ALL,
+                                               .partition = -1};
   config->engine.lane_cnt = 1;
   config->engine.lanes[0].stages =
       TF_CONFIG_STAGE_ACQUIRE | TF_CONFIG_STAGES_LANE | TF_CONFIG_STAGE_EMIT;
@@ -70,6 +74,7 @@ static int run(const explain_args_t *args, const tf_config_t *config, uint64_t s
       .is_replay = true, .one_by_one = true, .instruments_min = inputs.instruments_min};
   if (!err) err = tf_inputs_take_outcomes(&inputs, 0, &options);
   if (!err) err = tf_engine_init(&engine, config, registry_of_probe(), &options);
+  if (!err) err = tf_inputs_open_texts(&inputs, &engine);
   size_t bytes  = err ? 0 : tf_replay_footprint(&replay_config);
   void  *memory = bytes ? aligned_alloc(TF_LINE_BYTES, bytes) : NULL;
   if (!err && !memory) err = TF_ERR(E_CORE_NO_MEMORY, "replay: %zu bytes", bytes);

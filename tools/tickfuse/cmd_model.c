@@ -25,7 +25,7 @@ typedef struct command {
 } command_t;
 
 static const command_t commands[] = {
-    {"import",  tf_cmd_model_import,  "fFRonwOlpecCqrkjh",
+    {"import",  tf_cmd_model_import,  "fFRonwOlpecCqrkVBNKjh",
      "usage: tickfuse model import FILE.onnx --features \"a,b,c\" --out "
      "FILE.safetensors\n"
      "\n"
@@ -65,6 +65,14 @@ static const command_t commands[] = {
      "the\n"
      "                        smallest weights\n"
      "  --cluster N           leave the weights of a product N values, 2 to 256\n"
+     "  --vocab FILE          a model of texts instead: inputs of tokens and a mask, a WordPiece "
+     "vocabulary,\n"
+     "                        a token a line; the output is the labels' probabilities, then the "
+     "embedding\n"
+     "  --labels LIST         its labels, each with its weight in a score: "
+     "negative:-1,neutral:0,positive:1\n"
+     "  --lengths LIST        tokens that texts are run with, multiples of 8 (default: 16,32,64)\n"
+     "  --keep-case           the vocabulary has capitals and accents\n"
      "  --json                the report as one JSON object\n"            },
     {"inspect", tf_cmd_model_inspect, "ipejh",
      "usage: tickfuse model inspect FILE.safetensors [--precision P] [--json]\n"
@@ -161,6 +169,10 @@ static const struct option long_options[] = {
     {"percentile",    required_argument, NULL, 'q'},
     {"prune",         required_argument, NULL, 'r'},
     {"cluster",       required_argument, NULL, 'k'},
+    {"vocab",         required_argument, NULL, 'V'},
+    {"labels",        required_argument, NULL, 'B'},
+    {"lengths",       required_argument, NULL, 'N'},
+    {"keep-case",     no_argument,       NULL, 'K'},
     {"backend",       required_argument, NULL, 'b'},
     {"error-max",     required_argument, NULL, 'e'},
     {"lanes",         required_argument, NULL, 'L'},
@@ -276,6 +288,10 @@ static int parse_value(const char *command, int letter, const char *value,
   case 'c': args->calibrate = value; break;
   case 'C': args->config = value; break;
   case 'O': args->output = value; break;
+  case 'V': args->vocab = value; break;
+  case 'B': args->labels = value; break;
+  case 'N': args->lengths = value; break;
+  case 'K': args->keeps_case = true; break;
   case 'l': args->plain = true; break;
   case 'j': args->json = true; break;
   case 'P': args->profile = true; break;

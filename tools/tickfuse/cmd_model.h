@@ -26,6 +26,10 @@ typedef struct tf_cmd_model_args {
   const char         *backend;
   const char         *calibrate;
   const char         *config;
+  const char         *vocab; /* of texts; NULL: rows of features */
+  const char         *labels;
+  const char         *lengths;
+  bool                keeps_case;
   double              percentile; /* 0: not given */
   double              prune;      /* share of hidden units; 0: none */
   uint32_t            cluster;    /* values of a tensor; 0: any */

@@ -5,6 +5,8 @@
 #include "core/error.h"
 #include "model/graph_file.h"
 #include "model/import_onnx.h"
+#include "text/text_import.h"
+#include "text/text_model.h"
 
 /* FILE.onnx's name without its folder and ending, cut to what a model name may be; what it may not
  * hold becomes _. */
@@ -99,8 +101,53 @@ static int import_with(const tf_cmd_model_args_t *args, const char *name,
   return code;
 }
 
+/* ---- of texts ---- */
+
+#define LENGTHS "16,32,64"
+
+static int report_texts(const tf_cmd_model_args_t *args, const tf_text_model_t *m) {
+  if (args->json) {
+    json_t *labels = json_object(), *lengths = json_array();
+    for (uint32_t i = 0; i < m->label_cnt; i++)
+      json_object_set_new(labels, m->labels[i], json_real((double)m->weights[i]));
+    for (uint32_t i = 0; i < m->length_cnt; i++)
+      json_array_append_new(lengths, json_integer(m->lengths[i]));
+    return tf_cmd_model_print(json_pack(
+        "{s:s, s:s, s:s, s:o, s:i, s:o, s:I, s:s}", "file", args->out, "name", m->name, "sha256",
+        m->sha256_hex, "labels", labels, "embedding", (int)m->embedding_cnt, "lengths", lengths,
+        "params", (json_int_t)m->param_cnt, "precision", tf_precision_name(m->precision)));
+  }
+  printf("%s: texts' model %s, %u labels, embedding of %u, %llu parameters, up to %u tokens\n",
+         args->out, m->name, m->label_cnt, m->embedding_cnt, (unsigned long long)m->param_cnt,
+         m->lengths[m->length_cnt - 1]);
+  return 0;
+}
+
+static int import_texts(const tf_cmd_model_args_t *args) {
+  char name[32];
+  name_from_path(args->file, name, sizeof name);
+  if (args->features || args->features_file || args->schema_file || args->window ||
+      args->calibrate || args->prune > 0 || args->cluster)
+    return tf_cmd_model_usage("import", "--vocab makes a model of texts, which has no features");
+  if (!args->labels)
+    return tf_cmd_model_usage("import", "--vocab wants --labels: negative:-1,neutral:0,positive:1");
+  tf_text_model_t            *model;
+  const tf_text_import_spec_t spec = {.name    = args->name ? args->name : name,
+                                      .onnx    = args->file,
+                                      .output  = args->output,
+                                      .vocab   = args->vocab,
+                                      .labels  = args->labels,
+                                      .lengths = args->lengths ? args->lengths : LENGTHS,
+                                      .lowers  = !args->keeps_case};
+  tf_err_t                    err  = tf_text_import(&spec, args->out, &args->options.model, &model);
+  int code = err ? tf_cmd_model_failed(args, err) : report_texts(args, model);
+  tf_text_loader.unload(model);
+  return code;
+}
+
 int tf_cmd_model_import(const tf_cmd_model_args_t *args) {
   if (!args->out) return tf_cmd_model_usage("import", "--out FILE.safetensors is missing");
+  if (args->vocab) return import_texts(args);
   if (!!args->features + !!args->features_file + !!args->schema_file != 1)
     return tf_cmd_model_usage("import",
                               "one of --features, --features-file and --schema is wanted");

@@ -178,6 +178,7 @@ static int run(const eval_args_t *args, const tf_config_t *config) {
       tf_inputs_resolve(&inputs, &engine.instruments, config, venue, args->inputs, args->input_cnt);
   options.instruments_min = inputs.instruments_min;
   if (!err) err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
+  if (!err) err = tf_inputs_open_texts(&inputs, &engine);
   if (err) return tf_cli_fail(err);
   if (engine.plan.listed_cnt == 0 && !bars.is_wanted) {
     fprintf(stderr, "tickfuse: %s lists no features\n", args->config_path);

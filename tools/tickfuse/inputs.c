@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "boot/remotes.h"
+#include "boot/text_source.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "live_capture.h"
@@ -145,6 +146,24 @@ tf_err_t tf_inputs_resolve(tf_inputs_t *in, tf_instruments_t *instruments,
       in->instruments_min += instruments_of(&in->captures[in->cnt]->reader);
   }
   return TF_OK;
+}
+
+static bool has_capture(const tf_inputs_t *in) {
+  for (uint32_t i = 0; i < in->cnt; i++)
+    if (in->captures[i]) return true;
+  return false;
+}
+
+tf_err_t tf_inputs_open_texts(tf_inputs_t *in, tf_engine_t *engine) {
+  tf_err_t err = tf_text_source_open(
+      engine, has_capture(in) ? TF_TEXT_MODE_CAPTURED : TF_TEXT_MODE_IN_PLACE, (tf_tap_t){0});
+  const tf_text_port_t *port = tf_text_source_port(engine->texts);
+  for (uint32_t i = 0; i < in->cnt; i++) {
+    in->feed_configs[i].texts = port;
+    for (uint32_t k = 0; in->captures[i] && k < in->captures[i]->reader.source_cnt; k++)
+      in->captures[i]->configs[k].texts = port;
+  }
+  return err ? err : tf_text_source_join(engine);
 }
 
 tf_err_t tf_inputs_take_outcomes(tf_inputs_t *in, uint64_t from_ns, tf_engine_options_t *options) {

@@ -38,6 +38,9 @@ void     tf_inputs_fini(tf_inputs_t *inputs);
  * tf_outcome_reader_init. */
 tf_err_t tf_inputs_take_outcomes(tf_inputs_t *inputs, uint64_t from_ns,
                                  tf_engine_options_t *options);
+/* Who hears the texts of all inputs: read in place, unless one of them is a capture, which has what they came to. Once the engine
+ * is made, before the replay is. Errors as tf_text_source_open. */
+tf_err_t tf_inputs_open_texts(tf_inputs_t *inputs, tf_engine_t *engine);
 
 /* After the replay: on stderr, how a capture ends where that is not in order. */
 void tf_inputs_report_tails(const tf_replay_t *replay);

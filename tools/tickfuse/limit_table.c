@@ -15,6 +15,7 @@
 #include "model/onnx_tensor.h"
 #include "model/onnx_wire.h"
 #include "model/safetensors.h"
+#include "source/event_post.h"
 #include "tf/base.h"
 #include "wire/http.h"
 #include "wire/json.h"

@@ -33,6 +33,11 @@ static tf_err_t check_name(const tf_config_feed_t *f) {
 /* Keys of an intake at a venue that sessions connect to. */
 static tf_err_t check_session(const tf_config_feed_t *f, const char **key) {
   *key = f->listen.host                     ? "listen"
+         : f->broker                        ? "broker"
+         : f->stream                        ? "stream"
+         : f->partition_cnt                 ? "partitions"
+         : f->user                          ? "user"
+         : f->password_file                 ? "password_file"
          : f->token_file                    ? "token_file"
          : f->cert_file                     ? "cert_file"
          : f->tls_key_file                  ? "tls_key_file"
@@ -43,6 +48,53 @@ static tf_err_t check_session(const tf_config_feed_t *f, const char **key) {
   return TF_ERR(E_SOURCE_CONFIG, "%s is a key of the venue events, not of %s", *key, f->venue);
 }
 
+/* "new", "all", or a number. */
+static bool read_start(const char *text, tf_intake_config_t *config) {
+  config->start          = !strcmp(text, "new")   ? TF_INTAKE_NEW
+                           : !strcmp(text, "all") ? TF_INTAKE_ALL
+                                                  : TF_INTAKE_BEHIND;
+  config->start_position = 0;
+  if (config->start != TF_INTAKE_BEHIND) return true;
+  for (const char *c = text; *c; c++)
+    if (*c < '0' || *c > '9' ||
+        __builtin_mul_overflow(config->start_position, UINT64_C(10), &config->start_position) ||
+        __builtin_add_overflow(config->start_position, (uint64_t)(*c - '0'),
+                               &config->start_position))
+      return false;
+  return true;
+}
+
+/* What an intake wants to know of its broker. */
+static void broker_of(const tf_config_feed_t *f, tf_intake_config_t *config) {
+  config->name          = f->name;
+  config->url           = f->broker;
+  config->stream        = f->stream;
+  config->partition_cnt = f->partition_cnt;
+  config->partition     = f->partition;
+  config->user          = f->user;
+  config->password_file = f->password_file;
+  config->token_file    = f->token_file;
+  config->ca_file       = f->ca_file;
+  config->cert_file     = f->cert_file;
+  config->tls_key_file  = f->tls_key_file;
+}
+
+static tf_err_t check_broker(const tf_config_feed_t *f, const tf_intake_t *intake,
+                             const char **key) {
+  tf_intake_config_t config = {0};
+  broker_of(f, &config);
+  *key = "listen";
+  if (f->listen.host) return TF_ERR(E_SOURCE_CONFIG, "from %s listens to nobody", f->from);
+  *key = "start";
+  if (!read_start(f->start, &config))
+    return TF_ERR(E_SOURCE_CONFIG, "found \"%s\", expected new, all, or a number", f->start);
+  *key = "partition";
+  if (f->partition_cnt ? f->partition >= f->partition_cnt : f->partition > 0)
+    return TF_ERR(E_SOURCE_CONFIG, "found %u, of %u partitions it is less than that", f->partition,
+                  f->partition_cnt);
+  return intake->check(&config, key);
+}
+
 tf_err_t tf_live_intakes_check(const tf_config_feed_t *f, const tf_feed_t *feed, const char **key) {
   if (tf_feed_is_dialed(feed)) return check_session(f, key);
   *key         = "from";
@@ -51,6 +103,9 @@ tf_err_t tf_live_intakes_check(const tf_config_feed_t *f, const tf_feed_t *feed,
   *key = "fallback";
   if (f->fallback_cnt > 0)
     return TF_ERR(E_SOURCE_CONFIG, "nothing can stand in for events that are sent to us");
+  if (find(f->from)->check) return check_broker(f, find(f->from), key);
+  *key = f->broker ? "broker" : f->stream ? "stream" : f->partition_cnt ? "partitions" : NULL;
+  if (*key) return TF_ERR(E_SOURCE_CONFIG, "from %s reads no broker", f->from);
   *key = "listen";
   if (strcmp(f->from, "http") == 0 && !f->listen.host)
     return TF_ERR(E_SOURCE_CONFIG, "an address to listen on is wanted: 127.0.0.1:8091");
@@ -71,14 +126,15 @@ static void config_of(tf_live_intake_t *row, const tf_config_t *config,
       .listen = row->listen,
       .message_bytes_max =
           (uint32_t)(f->message_bytes_max ? f->message_bytes_max : MESSAGE_BYTES_DEFAULT),
-      .clients_max  = f->clients_max,
-      .rate_max     = f->rate_max,
-      .events_max   = config->engine.message_levels_max,
-      .patterns     = connection->symbols,
-      .pattern_cnt  = connection->symbol_cnt,
-      .token_file   = f->token_file,
-      .cert_file    = f->cert_file,
-      .tls_key_file = f->tls_key_file};
+      .clients_max = f->clients_max,
+      .rate_max    = f->rate_max,
+      .events_max  = config->engine.message_levels_max,
+      .patterns    = connection->symbols,
+      .pattern_cnt = connection->symbol_cnt,
+  };
+  broker_of(f, &row->config);
+  row->config.name = connection->name;
+  (void)read_start(f->start, &row->config); /* it was checked */
 }
 
 /* ---- a row ---- */
@@ -98,24 +154,26 @@ static tf_err_t make_inbox(tf_live_intake_t *row) {
 
 static tf_err_t make_source(tf_live_intake_t *row, const tf_config_t *config,
                             const tf_live_connection_t *connection, uint32_t row_idx,
-                            tf_instruments_t *instruments, tf_tap_t tap, tf_source_t **source) {
-  const tf_config_feed_t  *f     = &config->feeds[connection->feed_idx];
-  tf_inbox_source_config_t c     = {.feed        = connection->feed,
-                                    .feed_config = tf_live_plan_feed(connection, f, instruments, NULL),
-                                    .inbox       = row->inbox,
-                                    .events_cap  = config->engine.message_levels_max,
-                                    .tap         = tap,
-                                    .tap_source_idx = row_idx,
-                                    .intake         = row->intake,
-                                    .intake_state   = row->state};
-  size_t                   bytes = tf_inbox_source_arena_bytes(&c);
-  tf_err_t                 err   = tf_arena_init(&row->arena, "intake", bytes);
+                            const tf_text_port_t *texts, tf_instruments_t *instruments,
+                            tf_tap_t tap, tf_source_t **source) {
+  const tf_config_feed_t  *f = &config->feeds[connection->feed_idx];
+  tf_inbox_source_config_t c = {.feed        = connection->feed,
+                                .feed_config = tf_live_plan_feed(connection, f, instruments, NULL),
+                                .inbox       = row->inbox,
+                                .events_cap  = config->engine.message_levels_max,
+                                .tap         = tap,
+                                .tap_source_idx = row_idx,
+                                .intake         = row->intake,
+                                .intake_state   = row->state};
+  c.feed_config.texts        = texts;
+  size_t   bytes             = tf_inbox_source_arena_bytes(&c);
+  tf_err_t err               = tf_arena_init(&row->arena, "intake", bytes);
   if (!err) err = tf_inbox_source_init(&c, &row->arena, source);
   return err;
 }
 
 tf_err_t tf_live_intakes_start(tf_live_intakes_t *intakes, const tf_config_t *config,
-                               const tf_live_plan_t *plan, uint32_t row_idx,
+                               const tf_live_plan_t *plan, uint32_t row_idx, uint64_t position,
                                tf_instruments_t *instruments, tf_tap_t tap, tf_source_t **source) {
   const tf_live_connection_t *connection = &plan->rows[row_idx];
   tf_live_intake_t           *row        = &intakes->rows[row_idx];
@@ -123,8 +181,13 @@ tf_err_t tf_live_intakes_start(tf_live_intakes_t *intakes, const tf_config_t *co
   row->name                              = connection->name;
   TF_ASSERT(row->intake != NULL); /* the plan has checked it */
   config_of(row, config, connection);
+  if (position) {
+    row->config.start          = TF_INTAKE_BEHIND;
+    row->config.start_position = position;
+  }
   tf_err_t err = make_inbox(row);
-  if (!err) err = make_source(row, config, connection, row_idx, instruments, tap, source);
+  if (!err)
+    err = make_source(row, config, connection, row_idx, intakes->texts, instruments, tap, source);
   if (!err) err = row->intake->open(row->state, &row->config, row->inbox);
   if (err) return tf_error_add(err, "preparing the feed %s", row->name);
   row->is_open = true;
@@ -132,6 +195,12 @@ tf_err_t tf_live_intakes_start(tf_live_intakes_t *intakes, const tf_config_t *co
     tf_log(TF_LOG_NOTICE, "events_listening", "feed=%s address=%s port=%u", row->name, row->listen,
            row->intake->port(row->state));
   return TF_OK;
+}
+
+bool tf_live_intakes_bring_all(const tf_config_t *config) {
+  for (uint32_t i = 0; i < config->feed_cnt; i++)
+    if (!config->feeds[i].broker || strcmp(config->feeds[i].start, "all") != 0) return false;
+  return config->feed_cnt > 0;
 }
 
 void tf_live_intakes_close(tf_live_intakes_t *intakes) {
@@ -169,6 +238,7 @@ void tf_live_intakes_publish(const tf_live_intakes_t *intakes, const tf_publish_
     tf_metrics_set(b, TF_METRIC_FEED_INTAKE_BUSY, c.busy);
     tf_metrics_set(b, TF_METRIC_FEED_INTAKE_ERRORS, c.errors);
     tf_metrics_set(b, TF_METRIC_FEED_INTAKE_GAPS, c.gaps);
+    tf_metrics_set(b, TF_METRIC_FEED_INTAKE_DOUBLES, c.doubles);
     tf_metrics_set(b, TF_METRIC_FEED_INTAKE_LAG, c.lag);
   }
 }
@@ -182,14 +252,16 @@ json_t *tf_live_intakes_json(const tf_live_intakes_t *intakes) {
     row->intake->counts(row->state, &c);
     uint64_t waiting = tf_inbox_waiting(row->inbox), taken = tf_inbox_taken(row->inbox);
     if (!list) list = json_array();
-    json_array_append_new(list,
-                          json_pack("{sssssIsIsIsIsIsIsIsIsIsI}", "name", row->name, "from",
-                                    row->intake->name, "messages", (json_int_t)c.messages, "bytes",
-                                    (json_int_t)c.bytes, "taken", (json_int_t)taken, "waiting",
-                                    (json_int_t)waiting, "refused", (json_int_t)c.refused, "busy",
-                                    (json_int_t)c.busy, "errors", (json_int_t)c.errors, "gaps",
-                                    (json_int_t)c.gaps, "position", (json_int_t)c.position,
-                                    "residual", (json_int_t)(c.messages - taken - waiting)));
+    json_array_append_new(
+        list, json_pack("{sssssIsIsIsIsIsIsIsIsIsIsIsIsIsI}", "name", row->name, "from",
+                        row->intake->name, "messages", (json_int_t)c.messages, "bytes",
+                        (json_int_t)c.bytes, "taken", (json_int_t)taken, "waiting",
+                        (json_int_t)waiting, "refused", (json_int_t)c.refused, "busy",
+                        (json_int_t)c.busy, "errors", (json_int_t)c.errors, "gaps",
+                        (json_int_t)c.gaps, "position", (json_int_t)c.position, "doubles",
+                        (json_int_t)c.doubles, "lag", (json_int_t)c.lag, "connects",
+                        (json_int_t)c.connects, "disconnects", (json_int_t)c.disconnects,
+                        "residual", (json_int_t)(c.messages - taken - waiting)));
   }
   return list;
 }

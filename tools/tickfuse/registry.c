@@ -10,6 +10,7 @@
 #include "serve/registry.h"
 #include "sink/registry.h"
 #include "store/registry.h"
+#include "text/text_model.h"
 #include "vector/registry.h"
 
 #define NAMES_MAX 128
@@ -30,6 +31,7 @@ const tf_registry_t *tickfuse_registry(void) {
                              .runtimes      = tf_runtimes_all,
                              .runtime_cnt   = tf_runtimes_all_cnt,
                              .models        = &tf_model_loader,
+                             .texts         = &tf_text_loader,
                              .card_runs     = tf_card_features_runs,
                              .stores        = tf_stores,
                              .store_cnt     = tf_store_cnt};

@@ -7,6 +7,7 @@
 #include "boot/remotes.h"
 #include "boot/runtimes.h"
 #include "boot/sinks.h"
+#include "boot/text_source.h"
 #include "core/cpu.h"
 
 static const char *const kind_names[TF_EVENT_KIND_CNT] = {"trade",  "quote",   "book", "ticker",
@@ -133,10 +134,12 @@ static json_t *sink_json(const tf_engine_t *e, uint32_t i) {
     const char *key;
     uint64_t    cnt;
   } counts[] = {
+      {"filtered",        s->filtered      },
       {"taken",           s->taken         },
       {"recovered",       c.recovered      },
       {"acked",           c.acked          },
       {"dropped_full",    c.dropped_full   },
+      {"dropped_low",     c.dropped_low    },
       {"dropped_oldest",  c.dropped_oldest },
       {"dropped_closed",  c.dropped_closed },
       {"dropped_broken",  c.dropped_broken },
@@ -154,9 +157,10 @@ static json_t *sink_json(const tf_engine_t *e, uint32_t i) {
       {"clients_evicted", c.clients_evicted},
       {"client_dropped",  c.client_dropped },
   };
-  json_t *sink = json_pack("{ssssssssss*}", "type", s->sink->name, "name", e->sink_names[i], "path",
-                           e->sink_paths[i], "policy", tf_sinks_policy_name(s->policy), "error",
-                           s->broken ? s->broken_text : NULL);
+  json_t *sink =
+      json_pack("{ssssssssssss*}", "type", s->sink->name, "name", e->sink_names[i], "carries",
+                tf_sinks_carries_name(s->shape.carries), "path", e->sink_paths[i], "policy",
+                tf_sinks_policy_name(s->policy), "error", s->broken ? s->broken_text : NULL);
   for (size_t k = 0; k < TF_ARRAY_CNT(counts); k++)
     json_object_set_new(sink, counts[k].key, json_integer((json_int_t)counts[k].cnt));
   return sink;
@@ -173,12 +177,14 @@ static void print_sink(const tf_engine_t *e, uint32_t i, FILE *out) {
   const tf_emit_sink_t *s = &e->runner.emit.sinks[i];
   tf_sink_counts_t      c;
   tf_emit_counts(s, &c);
-  uint64_t dropped = c.dropped_full + c.dropped_oldest + c.dropped_closed + c.dropped_broken;
+  uint64_t dropped =
+      c.dropped_full + c.dropped_low + c.dropped_oldest + c.dropped_closed + c.dropped_broken;
   fprintf(out, "sink       %s %s: %" PRIu64 " taken, %" PRIu64 " dropped", e->sink_names[i],
           e->sink_paths[i], s->taken, dropped);
   if (s->sink->counts)
     fprintf(out, ", %" PRIu64 " acked, %" PRIu64 " conflated, %" PRIu64 " pending", c.acked,
             c.conflated, c.pending);
+  if (s->filtered) fprintf(out, ", %" PRIu64 " filtered", s->filtered);
   if (c.late) fprintf(out, ", %" PRIu64 " late", c.late);
   fprintf(out, "\n");
 }
@@ -328,6 +334,8 @@ json_t *tf_summary_json(const tf_engine_t *e) {
                                 (json_int_t)m->skipped_output, "skipped_paused",
                                 (json_int_t)m->skipped_paused, "absent", (json_int_t)m->absent));
   json_object_set_new(root, "models", models_json(e));
+  json_t *texts = tf_text_source_json(e->texts, true);
+  if (texts) json_object_set_new(root, "texts", texts);
   const tf_shed_counts_t *shed = &e->runner.lane.shed.counts;
   json_object_set_new(root, "shed",
                       json_pack("{sIsIsIsI}", "over", (json_int_t)shed->begun[TF_SHED_NONE],

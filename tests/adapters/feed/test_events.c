@@ -417,6 +417,35 @@ static void records_that_are_none_are_refused(void **state) {
   assert_int_equal(hear_records(&good, sizeof good, "V.S"), TF_VERDICT_DATA);
 }
 
+static void what_models_said_of_a_text_is_an_event(void **state) {
+  (void)state;
+  hear(HEAD "\"text\",\"id\":7,\"source\":9,\"score\":-0.125,\"confidence\":0.75,\"novelty\":1e-3,"
+            "\"label\":2,\"model_hash\":\"0a1b2c3d\"}\n" HEAD
+            "\"text\",\"id\":7,\"miss\":\"deadline\"}");
+  assert_int_equal(out.event_cnt, 2);
+  assert_int_equal(events[0].kind, TF_EVENT_TEXT);
+  assert_true(events[0].u.text.score == -0.125f && events[0].u.text.novelty == 0.001f);
+  assert_int_equal(events[0].u.text.label, 2);
+  assert_int_equal(events[0].u.text.model_hash, 0x3d2c1b0a);
+  assert_int_equal(events[1].u.text.miss, TF_TEXT_MISS_DEADLINE);
+  tf_event_t record = events[0];
+  assert_int_equal(hear_records(&record, sizeof record, "V.S"), TF_VERDICT_DATA);
+  record.u.text.miss = TF_TEXT_MISS_CNT;
+  assert_int_equal(hear_records(&record, sizeof record, "V.S"), TF_VERDICT_REJECTED);
+  static const char *const bad[] = {
+      HEAD "\"text\",\"score\":1}",
+      HEAD "\"text\",\"miss\":\"none\"}",
+      HEAD "\"text\",\"id\":\"x\",\"miss\":\"full\"}",
+      HEAD "\"text\",\"score\":1,\"confidence\":1,\"novelty\":1,\"model_hash\":\"0a1b2c3\"}",
+      HEAD "\"text\",\"score\":1,\"confidence\":1,\"novelty\":1,\"model_hash\":\"0A1B2C3D\"}",
+      HEAD "\"text\",\"score\":1e60,\"confidence\":1,\"novelty\":1,\"model_hash\":\"0a1b2c3d\"}",
+      HEAD "\"text\",\"score\":1,\"confidence\":1,\"novelty\":1,\"label\":65536,\"model_hash\":"
+           "\"0a1b2c3d\"}",
+  };
+  for (size_t i = 0; i < TF_ARRAY_CNT(bad); i++)
+    if (hear(bad[i]) != TF_VERDICT_REJECTED) fail_msg("%s", bad[i]);
+}
+
 static void an_answer_of_rest_is_no_event(void **state) {
   (void)state;
   assert_int_equal(hear_frame((tf_frame_t){.kind = TF_FRAME_HTTP}, TRADE, sizeof TRADE - 1),
@@ -512,6 +541,7 @@ int main(void) {
       TEST(what_is_no_pattern_is_an_error_of_the_config),
       TEST(records_are_taken_as_they_are_but_for_what_is_ours),
       TEST(records_that_are_none_are_refused),
+      TEST(what_models_said_of_a_text_is_an_event),
       TEST(an_answer_of_rest_is_no_event),
       TEST(texts_go_to_whoever_reads_them),
       TEST(a_long_text_is_cut_at_a_character),

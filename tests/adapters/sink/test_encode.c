@@ -158,7 +158,8 @@ static void late_is_said_once_and_only_where_it_is(void **state) {
 static void the_longest_row_of_features_fits(void **state) {
   (void)state;
   static uint8_t      record[TF_SINK_RECORD_BYTES_MAX];
-  tf_feature_record_t row   = {.ingest_seq    = UINT64_MAX,
+  tf_feature_record_t row   = {.row_seq       = UINT64_MAX,
+                               .ingest_seq    = UINT64_MAX,
                                .ts_recv_ns    = UINT64_MAX,
                                .instrument_id = 2,
                                .value_cnt     = TF_FEATURE_RECORD_VALUES_MAX};
@@ -190,7 +191,7 @@ static void a_row_that_lies_about_its_values_is_cut(void **state) {
   tf_sink_config_t config = config_of(TF_CARRIES_FEATURES, 2, TF_FORMAT_JSON);
   size_t           cnt    = tf_encode(&config, &record, false, bytes);
   bytes[cnt]              = 0;
-  assert_string_equal(bytes, "{\"ingest_seq\":0,\"ts_recv_ns\":0,\"instrument\":"
+  assert_string_equal(bytes, "{\"row_seq\":0,\"ingest_seq\":0,\"ts_recv_ns\":0,\"instrument\":"
                              "\"BTCUSDT.BINANCE-SPOT\",\"values\":[1.5,2.5]}\n");
 }
 

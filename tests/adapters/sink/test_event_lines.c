@@ -26,10 +26,36 @@ static int64_t any_qty(void) { return (int64_t)(any() >> 1); }
 /* Exponents above 0 are printed as zeros: the same value, another form. */
 static int8_t any_exp(void) { return (int8_t)(-(rand_r(&seed) % 20)); }
 
+/* All but commands. */
+static uint8_t any_kind(void) {
+  uint8_t kind = (uint8_t)((uint32_t)rand_r(&seed) % (TF_EVENT_KIND_CNT - 1));
+  return kind < TF_EVENT_CONTROL ? kind : (uint8_t)(kind + 1);
+}
+
+static float any_float(void) {
+  return (float)(int32_t)any() / (float)(1 + (uint32_t)rand_r(&seed) % 1000000);
+}
+
+static void fill_text(tf_event_t *e) {
+  e->flags &= (uint8_t)~TF_FLAG_SIDE;
+  e->price_exp = e->qty_exp = 0;
+  e->u.text.id              = any();
+  e->u.text.source          = (uint32_t)any();
+  if (rand_r(&seed) % 4 == 0) {
+    e->u.text.miss = (uint16_t)(1 + (uint32_t)rand_r(&seed) % (TF_TEXT_MISS_CNT - 1));
+    return;
+  }
+  e->u.text.score      = any_float();
+  e->u.text.confidence = any_float();
+  e->u.text.novelty    = any_float();
+  e->u.text.label      = (uint16_t)any();
+  e->u.text.model_hash = (uint32_t)any();
+}
+
 static tf_event_t any_event(void) {
   tf_event_t e = {.ts_event_ns = any(),
                   .ts_recv_ns  = any(),
-                  .kind        = (uint8_t)((uint32_t)rand_r(&seed) % (TF_EVENT_STATUS + 1)),
+                  .kind        = any_kind(),
                   .flags       = (uint8_t)rand_r(&seed),
                   .price_exp   = any_exp(),
                   .qty_exp     = any_exp()};
@@ -60,6 +86,7 @@ static tf_event_t any_event(void) {
     e.u.ticker.mark_price   = rand_r(&seed) % 2 ? any_price() : 0;
     e.u.ticker.funding_rate = rand_r(&seed) % 2 ? any_price() : TF_FUNDING_NONE;
     break;
+  case TF_EVENT_TEXT: fill_text(&e); break;
   default:
     e.flags &= (uint8_t)~TF_FLAG_SIDE;
     e.u.status.book_state = (uint32_t)rand_r(&seed) % TF_BOOK_STATE_CNT;

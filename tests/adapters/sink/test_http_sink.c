@@ -107,7 +107,7 @@ static void pass(void) {
   }
   while (rig.view.phase == TF_OUTLET_READY && rig.cursor <= rig.last) {
     tf_decision_t d   = decision(rig.cursor);
-    tf_out_t      out = {&d, rig.cursor, false};
+    tf_out_t      out = {.record = &d, .seq = rig.cursor};
     if (tf_http_outlet.send(rig.outlet, &out, 1) == 0) break;
     rig.cursor++;
   }

@@ -8,7 +8,7 @@ extern const tf_sink_t tf_sink_null;
 
 static void the_null_sink_takes_everything(void **state) {
   (void)state;
-  tf_sink_config_t config = {.type = "null"};
+  tf_sink_config_t config = {.type = "null", .shape = tf_record_shape(TF_CARRIES_DECISIONS, 0)};
   uint64_t         memory[8];
   tf_decision_t    decisions[3] = {{.decision_seq = 1}, {.decision_seq = 2}, {.decision_seq = 3}};
   assert_true(tf_sink_null.state_bytes(&config) <= sizeof memory);

@@ -108,6 +108,100 @@ static void drop_newest_drops_exactly_what_does_not_fit(void **state) {
     queue_of_credits_is_a_list_of_so_many(TF_OVERFLOW_DROP_NEWEST, seed);
 }
 
+/* ---- priorities, and what is told in its place ---- */
+
+static bool is_odd(const void *self, const void *record) {
+  (void)self;
+  return ((const tf_decision_t *)record)->decision_seq & 1;
+}
+
+static const tf_sink_ranks_t odd_is_low = {NULL, is_odd};
+
+static tf_outq_t *queue_with(tf_overflow_t policy, const tf_sink_ranks_t *ranks, bool tells_missed,
+                             void **memory) {
+  tf_outq_config_t config = {.policy       = policy,
+                             .shape        = tf_record_shape(TF_CARRIES_DECISIONS, 0),
+                             .slot_cnt     = 16,
+                             .ranks        = ranks,
+                             .tells_missed = tells_missed};
+  *memory =
+      aligned_alloc(TF_LINE_PAIR_BYTES, tf_align_up(tf_outq_bytes(&config), TF_LINE_PAIR_BYTES));
+  return tf_outq_init(*memory, &config);
+}
+
+static uint32_t offer_one(tf_outq_t *q, uint64_t seq) {
+  tf_decision_t d = fixture_record(seq);
+  return tf_outq_offer(q, &d, 1);
+}
+
+static void low_priority_is_turned_away_from_half_on_and_the_rest_at_the_end(void **state) {
+  (void)state;
+  const tf_overflow_t policies[] = {TF_OVERFLOW_BLOCK, TF_OVERFLOW_DROP_NEWEST,
+                                    TF_OVERFLOW_DROP_OLDEST};
+  for (size_t p = 0; p < TF_ARRAY_CNT(policies); p++) {
+    void         *memory;
+    tf_outq_t    *q = queue_with(policies[p], &odd_is_low, false, &memory);
+    tf_decision_t out[16];
+    uint64_t      missed, seq = 0;
+    for (; seq < 7; seq++) assert_int_equal(offer_one(q, seq), 1); /* 7: below half */
+    assert_int_equal(offer_one(q, 7), 1);                          /* the eighth */
+    assert_int_equal(tf_outq_dropped_low(q), 0);
+    assert_int_equal(offer_one(q, 9), 1); /* half full: taken, and dropped */
+    assert_int_equal(tf_outq_dropped_low(q), 1);
+    for (seq = 10; seq < 26; seq += 2) assert_int_equal(offer_one(q, seq), 1);
+    assert_int_equal(tf_outq_pending(q), 16);
+    assert_int_equal(offer_one(q, 27), 1);
+    assert_int_equal(tf_outq_dropped_low(q), 2);
+    assert_int_equal(tf_outq_dropped(q), 2);
+    if (policies[p] == TF_OVERFLOW_BLOCK) assert_int_equal(offer_one(q, 28), 0);
+    assert_int_equal(tf_outq_take(q, out, 16, &missed), 16);
+    assert_int_equal(out[7].decision_seq, 7);
+    assert_int_equal(out[8].decision_seq, 10);
+    assert_balanced(q, 16);
+    free(memory);
+  }
+}
+
+static void a_batch_is_told_apart_record_by_record(void **state) {
+  (void)state;
+  void         *memory;
+  tf_outq_t    *q = queue_with(TF_OVERFLOW_BLOCK, &odd_is_low, false, &memory);
+  tf_decision_t in[40];
+  fill(in, 0, 40);
+  uint32_t taken = tf_outq_offer(q, in, 40); /* 0 to 7, then 8, 10 .. 22; 24 does not fit */
+  assert_int_equal(taken, 24);
+  assert_int_equal(tf_outq_dropped_low(q), 8);
+  assert_int_equal(tf_outq_pending(q), 16);
+  free(memory);
+}
+
+static void what_was_dropped_is_told_before_the_record_behind_it(void **state) {
+  (void)state;
+  void         *memory;
+  tf_outq_t    *q = queue_with(TF_OVERFLOW_DROP_NEWEST, NULL, true, &memory);
+  tf_decision_t in[40], out[40];
+  uint64_t      missed;
+  fill(in, 1, 40);
+  assert_int_equal(tf_outq_offer(q, in, 20), 20); /* 16 go in */
+  assert_int_equal(tf_outq_take(q, out, 10, &missed), 10);
+  assert_int_equal(missed, 0);
+  assert_int_equal(tf_outq_offer(q, in + 20, 3), 3);
+  tf_outq_skip(q, 5);
+  assert_int_equal(tf_outq_offer(q, in + 23, 1), 1);
+  assert_int_equal(tf_outq_take(q, out, 40, &missed), 6); /* it ends where something is missing */
+  assert_int_equal(missed, 0);
+  assert_int_equal(tf_outq_take(q, out, 40, &missed), 3);
+  assert_int_equal(missed, 4);
+  assert_int_equal(out[0].decision_seq, 21);
+  assert_int_equal(tf_outq_take(q, out, 40, &missed), 1);
+  assert_int_equal(missed, 5);
+  assert_int_equal(tf_outq_take(q, out, 40, &missed), 0);
+  assert_int_equal(missed, 0);
+  assert_int_equal(tf_outq_dropped(q), 4);
+  assert_balanced(q, 20);
+  free(memory);
+}
+
 /* What comes out is the sequence with holes at its old end alone, each told before the record behind it; and the
  * newest 7/8 of the ring are never lost. */
 static void drop_oldest_tells_each_hole_and_keeps_the_newest(void **state) {
@@ -237,6 +331,9 @@ int main(void) {
       cmocka_unit_test(sizes_outside_the_limits_are_refused),
       cmocka_unit_test(credits_refuse_exactly_what_does_not_fit),
       cmocka_unit_test(drop_newest_drops_exactly_what_does_not_fit),
+      cmocka_unit_test(low_priority_is_turned_away_from_half_on_and_the_rest_at_the_end),
+      cmocka_unit_test(a_batch_is_told_apart_record_by_record),
+      cmocka_unit_test(what_was_dropped_is_told_before_the_record_behind_it),
       cmocka_unit_test(drop_oldest_tells_each_hole_and_keeps_the_newest),
       cmocka_unit_test(conflate_has_the_latest_of_each_key),
       cmocka_unit_test(busiest_key_gets_through_to_the_slowest_consumer),

@@ -13,7 +13,7 @@ extern const tf_sink_t tf_sink_stdout;
 
 static int              kept_stdout = -1, read_end = -1;
 static void            *sink;
-static tf_sink_config_t config = {.type = "stdout"};
+static tf_sink_config_t config = {.type = "stdout", .shape = {.bytes = sizeof(tf_decision_t)}};
 
 /* Standard output becomes a pipe until restore(). */
 static void redirect(int flags) {

@@ -291,7 +291,7 @@ static void wrong_configs_are_refused_before_the_start(void **state) {
     uint32_t    partition_cnt, partition;
     tf_err_t    code;
   } cases[] = {
-      {NULL,            "events", "no url",             0, 0, E_SOURCE_CONFIG},
+      {NULL,            "events", "no broker",          0, 0, E_SOURCE_CONFIG},
       {"kafka://a:1",   NULL,     "no stream",          0, 0, E_SOURCE_CONFIG},
       {"kafka://a:1",   "a b",    "a topic has",        0, 0, E_SOURCE_CONFIG},
       {"kafka://a",     "events", "kafka://HOST:PORT",  0, 0, E_BROKER_CONFIG},

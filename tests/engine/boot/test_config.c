@@ -14,7 +14,7 @@
 #define ENGINE_KEYS                                                                                \
   "profile, idle, feature_isa, io, busy_poll, kernel_timestamps, instruments_max, "                \
   "book_levels_max, "                                                                              \
-  "event_ring_slots, decision_ring_slots, "                                                        \
+  "event_ring_slots, decision_ring_slots, sink_ring, "                                             \
   "message_levels_max, cache_dir, batch_max, max_queue_delay, burst_budget, conflate_after, "      \
   "shed_low_after, low_instruments, "                                                              \
   "latency_sample, "                                                                               \
@@ -246,7 +246,8 @@ static const char keys_to_strategies[] =
     "[acquire]}, {cpu: 3, stages: [buffer, "
     "compute, decide]}, {stages: [emit]}], idle: sleep, feature_isa: avx2, io: epoll, "
     "instruments_max: 7, "
-    "book_levels_max: 9, event_ring_slots: 128, decision_ring_slots: 256, message_levels_max: 99, "
+    "book_levels_max: 9, event_ring_slots: 128, decision_ring_slots: 256, "
+    "sink_ring: 2MiB, message_levels_max: 99, "
     "cache_dir: /tmp/c, latency_sample: 3, warm_start: \"kraken:w\", snapshot: s.snap, "
     "snapshot_age_max: 7m, log_level: debug, helper_cpu: 5, busy_poll: 50us, kernel_timestamps: "
     "true}\n"
@@ -305,6 +306,8 @@ static const char keys_to_strategies[] =
     "10/100ms, books: [ok, crossed], emit: actions, require_ready: rules}]\n";
 static const char keys_from_sinks[] =
     "sinks: [{type: shm, path: decisions, policy: drop_oldest, slots: 64, durable: true, "
+    "carries: quotes, instruments: [A.X, \"*.Y\"], strategies: [s], actions: [buy, flat], "
+    "partitions: 16, partition: 3, low_instruments: [B.X], low_strategies: [t], "
     "name: out, url: \"nats://h:1\", stream: D, stream_create: true, stream_keep: 11, format: "
     "cbor, block_max: 2ms, spool: sp, "
     "spool_max: 3MiB, max_age: 4ms, drain: 5ms, batch: 6, linger: 7us, user: u, "
@@ -331,6 +334,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->engine.book_levels_max, 9);
   assert_int_equal(c->engine.event_ring_slots, 128);
   assert_int_equal(c->engine.decision_ring_slots, 256);
+  assert_int_equal(c->engine.sink_ring_bytes, 2 << 20);
   assert_int_equal(c->engine.message_levels_max, 99);
   assert_int_equal(c->engine.latency_sample, 3);
   assert_int_equal(c->engine.log_level, TF_LOG_DEBUG);
@@ -537,6 +541,14 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->sinks[0].policy, 1 + TF_OVERFLOW_DROP_OLDEST);
   assert_int_equal(c->sinks[0].slots, 64);
   assert_true(c->sinks[0].durable);
+  assert_int_equal(c->sinks[0].carries, TF_CARRIES_QUOTES);
+  assert_int_equal(c->sinks[0].instruments.item_cnt, 2);
+  assert_string_equal(c->sinks[0].strategies.items[0], "s");
+  assert_int_equal(c->sinks[0].actions, 1u << TF_ACTION_BUY | 1u << TF_ACTION_FLAT);
+  assert_int_equal(c->sinks[0].partition_cnt, 16);
+  assert_int_equal(c->sinks[0].partition, 3);
+  assert_string_equal(c->sinks[0].low_instruments.items[0], "B.X");
+  assert_string_equal(c->sinks[0].low_strategies.items[0], "t");
   assert_string_equal(c->sinks[0].name, "out");
   assert_string_equal(c->sinks[0].url, "nats://h:1");
   assert_string_equal(c->sinks[0].stream, "D");

@@ -74,7 +74,7 @@ static void emit_one(tf_emit_t *emit) {
 
 static void assert_balanced(const tf_emit_t *emit) {
   const tf_emit_sink_t *s = &emit->sinks[0];
-  assert_int_equal(emit->decisions, s->taken + s->dropped_full + s->dropped_broken);
+  assert_int_equal(emit->handed[TF_CARRIES_DECISIONS], s->taken + s->dropped_full + s->dropped_broken);
   assert_int_equal(s->taken, fake.taken);
 }
 
@@ -235,7 +235,7 @@ static void nobody_is_waited_for_while_the_ring_behind_is_half_full(void **state
   tf_ring_writer_init(&writer, ring);
   for (uint32_t fill = 0; fill <= 8; fill++) {
     start_both(&emit, TF_NS_PER_MS);
-    emit.behind = ring;
+    emit.behind[TF_CARRIES_DECISIONS] = ring;
     emit_one(&emit);
     assert_int_equal(slow.asked > 1, fill < 4);
     assert_int_equal(fake.taken, 1);

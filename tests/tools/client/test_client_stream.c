@@ -355,15 +355,17 @@ static void a_welcome_of_other_things_is_refused(void **state) {
                                    .record_bytes   = sizeof(tf_decision_t),
                                    .record_version = TF_DECISION_VERSION,
                                    .heartbeat_ms   = 1000};
-  for (int i = 0; i < 7; i++) {
+  for (int i = 0; i < 8; i++) {
     tf_frame_welcome_t w = good;
     rig_t              rig;
-    if (i == 0) w.next_seq = 0;
     if (i == 1) w.record_bytes = 120;
     if (i == 2) w.carries = TF_CARRIES_EVENTS;
     if (i == 3) w.record_version = TF_DECISION_VERSION + 1;
     if (i == 4) w.heartbeat_ms = 0;
     if (i == 5) w.policy = TF_OVERFLOW_CNT;
+    if (i == 0) w.carries = TF_FRAME_FILTERED | TF_CARRIES_EVENTS;
+    if (i == 6) w.carries = TF_FRAME_FILTERED;
+    if (i == 7) w.next_seq = 0; /* there has been none yet */
     rig_open(&rig, TF_CLIENT_NEXT, 0);
     rig_hello(&rig);
     listener_frame(&rig.listener, TF_FRAME_WELCOME, 0, 1, 0, &w, sizeof w);

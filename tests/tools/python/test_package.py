@@ -232,19 +232,19 @@ class Listeners(unittest.TestCase):
     def test_features_have_their_own_dtype(self):
         dtype = tickfuse.feature_record(["mid", "spread"])
         rows = np.zeros(3, dtype)
-        rows["ingest_seq"], rows["mid"], rows["value_cnt"] = [4, 9, 12], [1.5, np.nan, 2.5], 2
+        rows["row_seq"], rows["ingest_seq"], rows["mid"], rows["value_cnt"] = [4, 5, 6], [9, 9, 8], [1.5, np.nan, 2.5], 2
 
         def say(nth, client):
             self.hellos.append(client.hello())
-            client.send(frames.welcome(1, carries=3, record_bytes=dtype.itemsize),
+            client.send(frames.welcome(4, carries=3, record_bytes=dtype.itemsize),
                         frames.frame(frames.RECORDS, rows.tobytes(), 3, 4, 0), frames.end(3))
             client.wait_closed()
         with frames.stream_listener(say) as url, tickfuse.open(url, carries=tickfuse.Carries.FEATURES) as client:
             got = np.concatenate([b.records for b in client.batches() if len(b.records)])
         self.assertEqual(self.hellos[0][1], 3)
-        self.assertEqual(got.dtype.names[4:], ("f0", "f1"))
+        self.assertEqual(got.dtype.names[5:], ("f0", "f1"))
         self.assertEqual(got.tobytes(), rows.tobytes())
-        self.assertEqual(dtype.names[4:], ("mid", "spread"))
+        self.assertEqual(dtype.names[5:], ("mid", "spread"))
 
 
 class Streams(unittest.TestCase):

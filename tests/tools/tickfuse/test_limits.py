@@ -10,7 +10,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 TICKFUSE = os.environ["TICKFUSE"]
-INPUTS = {"HTTP server", "HTTP upgrade", "JSON", "REST answer", "TLS", "config", "deflate", "model file", "number",
+INPUTS = {"HTTP server", "HTTP upgrade", "JSON", "REST answer", "TLS", "config", "deflate", "events", "model file", "number",
           "recording", "websocket"}
 
 

@@ -72,7 +72,7 @@ def of_kind(events: np.ndarray, kind: EventKind) -> np.ndarray:
 def feature_record(names: Union[int, Sequence[str]]) -> np.dtype:
     """The dtype of a sink that carries features, of so many or of these names."""
     columns = [f"f{i}" for i in range(names)] if isinstance(names, int) else list(names)
-    head = [("ingest_seq", "<u8"), ("ts_recv_ns", "<u8"), ("instrument_id", "<u4"), ("value_cnt", "<u4")]
+    head = [("row_seq", "<u8"), ("ingest_seq", "<u8"), ("ts_recv_ns", "<u8"), ("instrument_id", "<u4"), ("value_cnt", "<u4")]
     return np.dtype(head + [(name, "<f8") for name in columns])
 
 

@@ -1,0 +1,228 @@
+#include "boot/text_source.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "serve/texts.h"
+
+struct tf_text_source {
+  tf_source_t      source; /* first: polled by acquire */
+  tf_engine_t     *engine;
+  tf_tap_t         tap;
+  bool             is_stopping;
+  tf_text_model_t *model; /* NULL: a capture's */
+  tf_texts_t      *texts; /* likewise */
+  tf_text_port_t   heard; /* a capture's: taken, and no more */
+};
+
+static const char *const miss_words[] = {
+#define WORD_(id, word) word,
+    TF_TEXT_MISSES(WORD_)
+#undef WORD_
+};
+
+/* ---- acquire's side ---- */
+
+static void publish_event(tf_text_source_t *t, tf_event_t *e) {
+  uint64_t   now_tsc = tf_clock_ticks();
+  tf_batch_t batch   = {e, 1, now_tsc, now_tsc};
+  tf_count_add(&t->source.counts.events[TF_EVENT_TEXT], 1);
+  t->source.newest_recv_ns = e->ts_recv_ns;
+  t->source.publisher.publish(t->source.publisher.self, &batch);
+}
+
+static void publish_in_place(void *self, tf_event_t *e) { publish_event(self, e); }
+
+/* It is received now: what the lane has seen since its text came is in the past. */
+static void publish_live(void *self, tf_event_t *e) {
+  tf_text_source_t *t    = self;
+  e->ts_recv_ns          = tf_clock_wall_ns();
+  tf_tap_record_t record = {.recv_ns    = e->ts_recv_ns,
+                            .source_idx = UINT32_MAX,
+                            .kind       = TF_TAP_CONTROL,
+                            .bytes_cnt  = sizeof *e,
+                            .bytes      = (const char *)e};
+  if (t->tap.on_record) t->tap.on_record(t->tap.self, &record);
+  tf_count_add(&t->source.counts.messages, 1); /* as a replay of the capture counts it */
+  tf_count_add(&t->source.counts.msgs_control, 1);
+  publish_event(t, e);
+}
+
+static int poll_texts(tf_source_t *source, uint64_t now_ns) {
+  tf_text_source_t *t = (tf_text_source_t *)source;
+  (void)now_ns;
+  return TF_UNLIKELY(t->is_stopping) ? TF_SOURCE_DONE
+                                     : (int)tf_texts_poll(t->texts, tf_clock_wall_ns());
+}
+
+/* Its events are published by the port. */
+static int poll_nothing(tf_source_t *source, uint64_t now_ns) {
+  (void)source;
+  (void)now_ns;
+  return TF_SOURCE_DONE;
+}
+
+/* Behind the feeds, which have handed over all that they heard. */
+static void stop_texts(tf_source_t *source) {
+  tf_text_source_t *t = (tf_text_source_t *)source;
+  t->is_stopping      = true;
+  tf_texts_drain(t->texts, tf_clock_wall_ns());
+}
+
+static const tf_source_ops_t live_ops     = {.poll = poll_texts, .stop = stop_texts};
+static const tf_source_ops_t in_place_ops = {.poll = poll_nothing, .stop = stop_texts};
+
+static bool hear(void *self, const tf_text_t *text) {
+  (void)self;
+  (void)text;
+  return true;
+}
+
+/* ---- boot ---- */
+
+static tf_err_t load(const tf_engine_t *e, tf_text_model_t **model) {
+  const tf_config_reader_t *c       = &e->config->texts;
+  tf_model_options_t        options = {.precision = TF_PRECISION_AUTO,
+                                       .error_max = (double)c->error_max_ppm * 1e-6};
+  char                      where[256];
+  if (c->precision != TF_CONFIG_PRECISION_AUTO)
+    options.precision = (tf_precision_t)(c->precision - TF_CONFIG_PRECISION_FP32);
+  tf_err_t err = e->registry->texts->load(c->file, &options, model);
+  return err ? tf_error_add(err, "%s",
+                            tf_config_where(e->config, "texts.file", where, sizeof where))
+             : TF_OK;
+}
+
+tf_err_t tf_text_source_check(const tf_engine_t *e) {
+  tf_text_model_t *model = NULL;
+  if (!e->config->texts.file || access(e->config->texts.file, R_OK) != 0) return TF_OK;
+  tf_err_t err = load(e, &model);
+  e->registry->texts->unload(model);
+  return err;
+}
+
+static uint32_t power_of_two(uint32_t cnt) {
+  uint32_t power = TF_TEXTS_QUEUE_MIN;
+  while (power < cnt) power *= 2;
+  return power;
+}
+
+static tf_err_t open_texts(tf_text_source_t *t, tf_text_mode_t mode) {
+  tf_engine_t              *e    = t->engine;
+  const tf_config_reader_t *c    = &e->config->texts;
+  const bool                live = mode == TF_TEXT_MODE_LIVE;
+  tf_err_t                  err  = load(e, &t->model);
+  if (err) return err;
+  const tf_texts_config_t config = {.model          = t->model,
+                                    .queue          = power_of_two(c->queue),
+                                    .instrument_cap = e->instruments.cap,
+                                    .deadline_ns    = c->deadline_ns,
+                                    .is_inline      = !live,
+                                    .publisher      = t,
+                                    .publish        = live ? publish_live : publish_in_place};
+  err                            = tf_texts_init(&config, &t->texts);
+  if (err) return err;
+  t->source.ops    = live ? &live_ops : &in_place_ops;
+  t->source.is_aid = true;
+  tf_log(TF_LOG_NOTICE, "texts", "model=%s sha256=%.12s labels=%u embedding=%u tokens_max=%u",
+         t->model->name, t->model->sha256_hex, t->model->label_cnt, t->model->embedding_cnt,
+         t->model->lengths[t->model->length_cnt - 1]);
+  return TF_OK;
+}
+
+tf_err_t tf_text_source_join(tf_engine_t *e) {
+  tf_text_source_t *t = e->texts;
+  return t && t->texts ? tf_engine_add_source(e, &t->source, "texts") : TF_OK;
+}
+
+tf_err_t tf_text_source_open(tf_engine_t *e, tf_text_mode_t mode, tf_tap_t tap) {
+  if (!e->config->texts.file) return TF_OK;
+  tf_text_source_t *t = e->texts = calloc(1, sizeof *t);
+  if (!t) return TF_ERR(E_CORE_NO_MEMORY, "texts");
+  t->engine = e;
+  t->tap    = tap;
+  t->heard  = (tf_text_port_t){.take = hear};
+  return mode == TF_TEXT_MODE_CAPTURED ? TF_OK : open_texts(t, mode);
+}
+
+const tf_text_port_t *tf_text_source_port(const tf_text_source_t *t) {
+  if (!t) return NULL;
+  return t->texts ? tf_texts_port(t->texts) : &t->heard;
+}
+
+tf_err_t tf_text_source_start(tf_text_source_t *t) {
+  return t && t->texts ? tf_texts_start(t->texts) : TF_OK;
+}
+
+void tf_text_source_stop(tf_text_source_t *t) {
+  if (t && t->texts) tf_texts_stop(t->texts);
+}
+
+void tf_text_source_fini(tf_text_source_t *t) {
+  if (!t) return;
+  tf_texts_fini(t->texts);
+  t->engine->registry->texts->unload(t->model);
+  free(t);
+}
+
+/* ---- figures ---- */
+
+static uint64_t read_word(const uint64_t *word) {
+  return tf_load_relaxed(word); /* relaxed: a count that stands alone */
+}
+
+static uint64_t missed(const tf_texts_counts_t *c) {
+  uint64_t cnt = 0;
+  for (uint32_t i = 0; i < TF_TEXT_MISS_CNT; i++) cnt += read_word(&c->missed[i]);
+  return cnt;
+}
+
+int64_t tf_text_source_residual(const tf_text_source_t *t) {
+  if (!t || !t->texts) return 0;
+  const tf_texts_counts_t *c = tf_texts_counts(t->texts);
+  int64_t off = (int64_t)(c->heard - c->answered - missed(c) - tf_texts_waiting(t->texts));
+  return off < 0 ? -off : off;
+}
+
+json_t *tf_text_source_json(const tf_text_source_t *t, bool is_at_rest) {
+  if (!t || !t->texts) return NULL;
+  const tf_texts_counts_t *c      = tf_texts_counts(t->texts);
+  const tf_hist_t         *h      = tf_texts_times(t->texts);
+  json_t                  *misses = json_object(), *labels = json_array();
+  for (uint32_t i = 0; i < TF_TEXT_MISS_CNT; i++)
+    if (read_word(&c->missed[i]))
+      json_object_set_new(misses, miss_words[i],
+                          json_integer((json_int_t)read_word(&c->missed[i])));
+  for (uint32_t i = 0; i < t->model->label_cnt; i++)
+    json_array_append_new(labels, json_string(t->model->labels[i]));
+  json_t *root =
+      json_pack("{sssssosIsIsosIsIsIsI}", "model", t->model->name, "sha256", t->model->sha256_hex,
+                "labels", labels, "heard", (json_int_t)read_word(&c->heard), "answered",
+                (json_int_t)read_word(&c->answered), "missed", misses, "refused",
+                (json_int_t)read_word(&c->refused), "late", (json_int_t)read_word(&c->late), "cut",
+                (json_int_t)read_word(&c->cut), "tokens", (json_int_t)read_word(&c->tokens));
+  if (is_at_rest && h->cnt > 0)
+    json_object_set_new(root, "answer_ns",
+                        json_pack("{sIsIsI}", "p50", (json_int_t)tf_hist_quantile(h, 0.5), "p99",
+                                  (json_int_t)tf_hist_quantile(h, 0.99), "max",
+                                  (json_int_t)h->max));
+  return root;
+}
+
+void tf_text_source_publish(const tf_text_source_t *t, tf_publish_t *publish) {
+  if (!t || !t->texts) return;
+  const tf_texts_counts_t *c = tf_texts_counts(t->texts);
+  tf_publish_process(publish, TF_METRIC_TEXTS_HEARD, read_word(&c->heard));
+  tf_publish_process(publish, TF_METRIC_TEXTS_ANSWERED, read_word(&c->answered));
+  for (uint32_t i = TF_TEXT_MISS_FULL; i < TF_TEXT_MISS_CNT; i++)
+    tf_publish_process(publish, (tf_metric_t)(TF_METRIC_TEXTS_MISSED_FULL + i - TF_TEXT_MISS_FULL),
+                       read_word(&c->missed[i]));
+  tf_publish_process(publish, TF_METRIC_TEXTS_REFUSED, read_word(&c->refused));
+  tf_publish_process(publish, TF_METRIC_TEXTS_LATE, read_word(&c->late));
+  tf_publish_process(publish, TF_METRIC_TEXTS_CUT, read_word(&c->cut));
+  tf_publish_process(publish, TF_METRIC_TEXTS_TOKENS, read_word(&c->tokens));
+}

@@ -1,0 +1,73 @@
+/* Texts that models read (tf/text.h), on a thread of their own, or in place.
+ *
+ *   acquire: take --> slot --> [ the thread: model, novelty ] --> slot --> acquire: poll --> TEXT event
+ *                \--> no slot: remembered alone, and missed at the next poll
+ *
+ * take copies and never waits. poll makes an event of each answer, and of each text whose deadline is over, whatever the thread does; an
+ * answer that comes after its miss is late, counted, and no event. With is_inline there is no thread: take reads the text
+ * itself and publishes at once, so that the order of a replay is that of its input.
+ *
+ *   heard = answered + sum(missed) + waiting            refused: not even remembered, the feed's to count
+ *
+ * Novelty is 1 less the greatest cosine of a text's embedding to those of the instrument's TF_TEXTS_KEPT before it, 1 for the
+ * first; sums are in double and in order, so it is the same on every machine for the same embeddings.
+ *
+ * Memory is taken at init, an instrument's embeddings included; pages are touched when an instrument's first text comes. */
+#ifndef TF_SERVE_TEXTS_H
+#define TF_SERVE_TEXTS_H
+
+#include "core/hist.h"
+#include "tf/event.h"
+#include "tf/text.h"
+
+#define TF_TEXTS_KEPT          64u
+#define TF_TEXTS_QUEUE_MIN     16u
+#define TF_TEXTS_QUEUE_MAX     4096u
+#define TF_TEXTS_REMEMBERED    4096u /* texts for which there was no slot */
+#define TF_TEXTS_MEMORY_MAX    (UINT64_C(4) << 30)
+#define TF_TEXTS_LOOK_NS       (100 * TF_NS_PER_US)
+#define TF_TEXTS_EACH_POLL_MAX 16u /* events that one poll publishes */
+
+typedef struct tf_texts_config {
+  const tf_text_model_t *model;
+  uint32_t               queue; /* slots, a power of two */
+  uint32_t               instrument_cap;
+  uint64_t               deadline_ns; /* from its receive time */
+  bool                   is_inline;
+  void                  *publisher; /* handed to publish; acquire's thread */
+  /* ts_recv_ns of the event is the text's; the publisher may say another. */
+  void (*publish)(void *publisher, tf_event_t *event);
+} tf_texts_config_t;
+
+typedef struct tf_texts_counts { /* by acquire's thread, each published plainly */
+  uint64_t heard, answered, refused, late, cut, tokens;
+  uint64_t missed[TF_TEXT_MISS_CNT];
+} tf_texts_counts_t;
+
+typedef struct tf_texts tf_texts_t;
+
+/* E_CORE_NO_MEMORY; E_CONFIG_VALUE where the memory of instruments is beyond TF_TEXTS_MEMORY_MAX. */
+tf_err_t tf_texts_init(const tf_texts_config_t *config, tf_texts_t **texts);
+/* Starts the thread, where there is one. E_CORE_THREAD. */
+tf_err_t tf_texts_start(tf_texts_t *texts);
+/* Ends it; a text that it is reading is read to its end. */
+void tf_texts_stop(tf_texts_t *texts);
+void tf_texts_fini(tf_texts_t *texts); /* accepts NULL */
+
+/* ---- acquire's thread ---- */
+
+/* What a feed hands texts to (tf/text.h). */
+const tf_text_port_t *tf_texts_port(const tf_texts_t *texts);
+/* Publishes what came of texts; how many events. now_ns: wall time. */
+uint32_t tf_texts_poll(tf_texts_t *texts, uint64_t now_ns);
+/* The last poll: all that wait are missed (STOPPED), and no more is taken. */
+void tf_texts_drain(tf_texts_t *texts, uint64_t now_ns);
+
+/* ---- any thread ---- */
+
+const tf_texts_counts_t *tf_texts_counts(const tf_texts_t *texts);
+/* Taken, with no event yet: at rest. */
+uint64_t         tf_texts_waiting(const tf_texts_t *texts);
+const tf_hist_t *tf_texts_times(const tf_texts_t *texts); /* from receive to event, by acquire */
+
+#endif

@@ -1,0 +1,220 @@
+"""Texts in the pipeline: heard by a feed, read by a model, an event each, which features and rules read. A replay of the texts
+reads them in place and decides the same whatever its pace and threads."""
+import http.client
+import json
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from harness import ROOT, SMALL, TICKFUSE, main, run, wait_until
+
+TEXT = SMALL / "text"
+LABELS = "negative:-1,neutral:0,positive:1"
+GOOD, BAD, PLAIN = "Company beats guidance; record profit!", "Exchange hacked, trading network outage", "Fed market report on bitcoin"
+CONFIG = """
+engine: {{profile: standard, lanes: {lanes}}}
+feeds:
+  - {{name: desk, venue: events, instruments: [BTC.DESK, ETH.DESK]}}
+features: [text_score, text_confidence, text_novelty, text_label, text_age, "text_count(60s)", "text_score_ema(60s)", mid]
+texts: {{file: {model}}}
+strategies:
+  - {{name: news, books: [none, ok], buy: "text_score > 0.5", sell: "text_score < -0.5"}}
+"""
+LIVE = """
+engine: {{idle: sleep, lanes: {lanes}}}
+feeds:
+  - {{name: desk, venue: events, listen: "127.0.0.1:0", token_file: {at}/token, instruments: [BTC.DESK, ETH.DESK], rate_max: 0}}
+features: [text_score, text_novelty, "text_count(60s)"]
+texts: {{file: {at}/live.safetensors, queue: 16, deadline: 1h}}
+capture: {{path: {at}/capture, flush: 10ms}}
+control: {{path: {at}/control/socket}}
+strategies:
+  - {{name: news, books: all, buy: "text_score > 0.5", sell: "text_score < -0.5"}}
+sinks: [{{type: "null"}}]
+"""
+LONG, TOKEN = 120, "a-token-of-tests"
+ONE, THREE = "[{stages: all}]", "[{stages: [acquire]}, {stages: [buffer, compute, decide]}, {stages: [emit]}]"
+
+
+class Live:
+    """`tickfuse run` that hears texts by POST."""
+
+    def __init__(self, at, model, lanes):
+        self.at = at
+        (at / "live.safetensors").write_bytes(model.read_bytes())
+        (at / "token").write_text(TOKEN + "\n")
+        (at / "token").chmod(0o600)
+        self.config = at / "live.yaml"
+        self.config.write_text(LIVE.format(lanes=lanes, at=at))
+        self.log = open(at / "live.log", "w+")
+        self.process = subprocess.Popen([TICKFUSE, "run", str(self.config), "--json"], stdout=subprocess.PIPE, stderr=self.log, text=True,
+                                        cwd=ROOT)
+        self.port = int(wait_until(self.listening, LONG, "the listener"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+        self.log.close()
+
+    def listening(self):
+        said = pathlib.Path(self.log.name).read_text()
+        assert self.process.poll() is None, said
+        found = re.search(r"events_listening feed=desk .* port=(\d+)", said)
+        return found and found[1]
+
+    def post(self, lines):
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LONG)
+        c.request("POST", "/v1/events", "\n".join(lines) + "\n",
+                  {"Content-Type": "application/x-ndjson", "Authorization": f"Bearer {TOKEN}"})
+        answer = c.getresponse()
+        said = answer.read()
+        c.close()
+        assert answer.status == 200, said
+
+    def texts(self):
+        out, _ = run("control", self.at / "control/socket", "status", "--json")
+        return json.loads(out)["texts"]
+
+    def finish(self):
+        self.process.send_signal(signal.SIGINT)
+        out, _ = self.process.communicate(timeout=LONG)
+        assert self.process.returncode == 0, pathlib.Path(self.log.name).read_text()
+        return json.loads(out)
+
+    def replay(self):
+        """Of what it captured, with the model gone."""
+        (self.at / "live.safetensors").unlink()
+        out, _ = run("replay", self.config, "--json", "--input", self.at / "capture")
+        return json.loads(out)
+
+
+def text(name, words, number, **more):
+    return json.dumps({"instrument": name, "kind": "text", "text": words, "id": str(number), "source": "wire", **more})
+
+
+def quote(name, cents):
+    price = f"{cents // 100}.{cents % 100:02d}"
+    return json.dumps({"instrument": name, "kind": "quote", "bid_price": price, "bid_qty": "1", "ask_price": price, "ask_qty": "2"})
+
+
+def script():
+    lines = [quote("BTC.DESK", 10000), quote("ETH.DESK", 500)]
+    for n in range(40):
+        lines.append(text("BTC.DESK" if n % 3 else "ETH.DESK", (GOOD, BAD, PLAIN)[n % 7 % 3], n))
+        lines.append(quote("BTC.DESK", 10000 + n))
+    return lines
+
+
+class Texts(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.at = pathlib.Path(cls.folder.name)
+        cls.model = cls.at / "news.safetensors"
+        run("model", "import", TEXT / "news.onnx", "--vocab", TEXT / "vocab.txt", "--labels", LABELS, "--out", cls.model)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def config(self, lanes=ONE, model=None):
+        path = self.at / "config.yaml"
+        path.write_text(CONFIG.format(lanes=lanes, model=model or self.model))
+        return path
+
+    def lines(self, lines):
+        path = self.at / "in.jsonl"
+        path.write_text("\n".join(lines) + "\n")
+        return f"events:{path}"
+
+    def replay(self, lines, lanes=ONE, args=()):
+        out, _ = run("replay", self.config(lanes), "--json", "--input", self.lines(lines), *args)
+        done = json.loads(out)
+        self.assertEqual(done["ledger"]["residual"], 0)
+        return done
+
+    def test_a_text_becomes_a_score_that_a_rule_decides_on(self):
+        done = self.replay([text("BTC.DESK", BAD, 1), text("BTC.DESK", GOOD, 2), text("BTC.DESK", PLAIN, 3)])
+        self.assertEqual(done["events"]["text"], 3)
+        self.assertEqual((done["actions"]["sell"], done["actions"]["buy"], done["actions"]["hold"]), (1, 1, 1))
+        self.assertEqual((done["texts"]["heard"], done["texts"]["answered"], done["texts"]["missed"]), (3, 3, {}))
+
+    def test_a_replay_is_the_same_at_any_pace_and_on_any_threads(self):
+        runs = [self.replay(script(), lanes, args) for lanes in (ONE, THREE) for args in ((), ("--speed", "100x"))]
+        self.assertEqual(len({done["events_hash"] for done in runs}), 1)
+        self.assertEqual(len({done["decisions_hash"] for done in runs}), 1)
+        self.assertEqual(runs[0]["texts"]["answered"], 40)
+
+    def check_live(self, live):
+        done, again = live.finish(), live.replay()
+        texts = done["texts"]
+        self.assertEqual((done["ledger"]["residual"], again["ledger"]["residual"]), (0, 0))
+        self.assertEqual(texts["heard"], texts["answered"] + sum(texts["missed"].values()))
+        self.assertEqual(done["events"]["text"], texts["heard"])
+        for key in ("messages", "events", "events_hash", "decisions", "decisions_hash"):
+            self.assertEqual(again[key], done[key], key)
+        return done
+
+    def test_texts_that_are_posted_are_answered_and_the_capture_replays_without_the_model(self):
+        for lanes in (ONE, THREE):
+            with tempfile.TemporaryDirectory() as folder, Live(pathlib.Path(folder), self.model, lanes) as live:
+                for n, words in enumerate((BAD, GOOD, PLAIN, GOOD)):
+                    live.post([text("BTC.DESK", words, n), quote("ETH.DESK", 500 + n)])
+                    wait_until(lambda: live.texts()["answered"] > n, LONG, "an answer")
+                done = self.check_live(live)
+                self.assertEqual(done["texts"]["answered"], 4)
+                self.assertGreaterEqual(done["actions"]["buy"], 2)
+
+    def test_more_texts_than_may_wait_and_a_stop_among_them_balance(self):
+        with tempfile.TemporaryDirectory() as folder, Live(pathlib.Path(folder), self.model, THREE) as live:
+            lines = [text("ETH.DESK" if n % 3 else "BTC.DESK", f"{GOOD} {BAD} {n}", n) for n in range(300)]
+            live.post(lines)
+            done = self.check_live(live)
+            self.assertEqual(done["texts"]["heard"] + done["ignored"].get("text_full", 0), 300)
+
+    def test_features_say_what_a_text_said(self):
+        rows = self.at / "rows.csv"
+        run("features", "eval", self.config(), "--input", self.lines(
+            [text("BTC.DESK", BAD, 1), text("BTC.DESK", GOOD, 2), text("BTC.DESK", GOOD, 3), text("ETH.DESK", GOOD, 4)]), "--out", rows)
+        head, *rows = [line.split(",") for line in rows.read_text().splitlines()]
+        at = {name.split("(")[0]: i for i, name in enumerate(head)}
+        self.assertEqual([row[at["text_label"]] for row in rows], ["0", "2", "2", "2"])
+        self.assertEqual([float(row[at["text_novelty"]]) for row in rows][::2], [1, 0])
+        self.assertEqual(float(rows[3][at["text_novelty"]]), 1)  # the first of its instrument
+        self.assertEqual([row[at["text_count"]] for row in rows], ["1", "2", "3", "1"])
+
+    def test_without_a_model_texts_are_ignored_and_counted(self):
+        config = self.config()
+        config.write_text(config.read_text().replace(f"texts: {{file: {self.model}}}\n", ""))
+        out, _ = run("replay", config, "--json", "--input", self.lines([text("BTC.DESK", GOOD, 1)]))
+        done = json.loads(out)
+        self.assertEqual((done["ignored"], done["events"]["text"], done["ledger"]["residual"]), ({"text": 1}, 0, 0))
+
+    def test_explain_reads_texts_as_the_run_did(self):
+        source = self.lines([text("BTC.DESK", BAD, 1), text("BTC.DESK", GOOD, 2)])
+        out, _ = run("explain", "2", "--config", self.config(), "--input", source, "--json")
+        self.assertIn("text_score", out)
+        self.assertEqual(json.loads(out)["decision"]["action"], "BUY")
+
+    def test_a_file_that_is_no_texts_model_is_refused_by_name(self):
+        wrong = self.at / "wrong.safetensors"
+        wrong.write_bytes(self.model.read_bytes()[:-100])
+        for path, said in ((wrong, "wrong.safetensors"), (TEXT / "news.onnx", "news.onnx"), ("models/example-lstm.safetensors", "tickfuse-texts")):
+            _, err = run("check", self.config(model=path), expect=None)
+            self.assertIn(said, err)
+        _, err = run("model", "import", TEXT / "news.onnx", "--vocab", TEXT / "vocab.txt", "--labels", "a:1,b:0", "--out", wrong, expect=None)
+        self.assertIn("softmax", err)
+        _, err = run("model", "import", TEXT / "news.onnx", "--vocab", TEXT / "vocab.txt", "--out", wrong, expect=2)
+        self.assertIn("--labels", err)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,270 @@
+/* Texts with a model of the test's: what each comes to, that all are in one account, and novelty against its definition. */
+#include "cmocka_tf.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/clock.h"
+#include "core/error.h"
+#include "serve/texts.h"
+
+#define INSTRUMENTS 3u
+#define EMBEDDING   4u
+#define SEEN_MAX    8192u
+#define LONG_NS     (3600 * TF_NS_PER_SEC)
+
+/* The score is the first character's place behind 'a'; "!" is no number; where it is held it waits for the test. */
+static struct {
+  uint32_t is_held; /* shared */
+  uint64_t read;    /* by the reader */
+} stub;
+
+static bool stub_read(const tf_text_model_t *model, void *scratch, const char *bytes,
+                      uint32_t bytes_cnt, tf_text_reading_t *reading, float *embedding) {
+  (void)model;
+  (void)scratch;
+  /* pairs with: let_go */
+  while (tf_load_acquire_u32(&stub.is_held)) nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+  tf_count_add(&stub.read, 1);
+  *reading = (tf_text_reading_t){
+      .score = (float)(bytes[0] - 'a'), .confidence = 0.5f, .label = 1, .token_cnt = bytes_cnt};
+  for (uint32_t i = 0; i < EMBEDDING; i++)
+    embedding[i] = i < bytes_cnt ? (float)(bytes[i] - 'm') : 0.0f;
+  return bytes[0] != '!';
+}
+
+static tf_text_model_t model = {
+    .name = "stub", .embedding_cnt = EMBEDDING, .hash = 7, .scratch_bytes = 64, .read = stub_read};
+static tf_texts_t *texts;
+static tf_event_t  seen[SEEN_MAX];
+static uint32_t    seen_cnt;
+
+static void publish(void *self, tf_event_t *event) {
+  (void)self;
+  assert_in_range(seen_cnt, 0, SEEN_MAX - 1);
+  assert_int_equal(event->kind, TF_EVENT_TEXT);
+  assert_int_equal(event->flags, TF_FLAG_LAST);
+  seen[seen_cnt++] = *event;
+}
+
+static void begin(bool is_inline, uint64_t deadline_ns) {
+  const tf_texts_config_t config = {.model          = &model,
+                                    .queue          = TF_TEXTS_QUEUE_MIN,
+                                    .instrument_cap = INSTRUMENTS,
+                                    .deadline_ns    = deadline_ns,
+                                    .is_inline      = is_inline,
+                                    .publish        = publish};
+  seen_cnt                       = 0;
+  stub.read                      = 0;
+  tf_store_release_u32(&stub.is_held, 0); /* pairs with: stub_read */
+  assert_int_equal(tf_texts_init(&config, &texts), TF_OK);
+}
+
+static void let_go(void) { tf_store_release_u32(&stub.is_held, 0); /* pairs with: stub_read */ }
+static void hold(void) { tf_store_release_u32(&stub.is_held, 1); /* pairs with: stub_read */ }
+
+static bool tell(const char *words, uint32_t instrument_id, uint64_t id, uint64_t recv_ns) {
+  const tf_text_port_t *port = tf_texts_port(texts);
+  const tf_text_t       text = {.ts_recv_ns    = recv_ns,
+                                .ts_event_ns   = 11,
+                                .id            = id,
+                                .instrument_id = instrument_id,
+                                .source        = 13,
+                                .bytes_cnt     = (uint32_t)strlen(words),
+                                .bytes         = words};
+  return port->take(port->self, &text);
+}
+
+/* Until so many events were seen: a long limit, that a fault ends in a failure. */
+static void wait_for(uint32_t cnt, uint64_t now_ns) {
+  const uint64_t begin_ns = tf_clock_monotonic_ns();
+  while (seen_cnt < cnt) {
+    (void)tf_texts_poll(texts, now_ns);
+    if (tf_clock_monotonic_ns() - begin_ns > 60 * TF_NS_PER_SEC) fail_msg("%u events", seen_cnt);
+    nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+  }
+}
+
+static void balance(void) {
+  const tf_texts_counts_t *c      = tf_texts_counts(texts);
+  uint64_t                 missed = 0;
+  for (uint32_t i = 0; i < TF_TEXT_MISS_CNT; i++) missed += c->missed[i];
+  assert_int_equal(c->heard, c->answered + missed + tf_texts_waiting(texts));
+  assert_int_equal(seen_cnt, c->answered + missed);
+}
+
+static void end(void) {
+  tf_texts_stop(texts);
+  balance();
+  tf_texts_fini(texts);
+}
+
+static void a_text_comes_back_as_what_its_model_says(void **state) {
+  (void)state;
+  begin(false, LONG_NS);
+  assert_int_equal(tf_texts_start(texts), TF_OK);
+  const uint64_t now_ns = tf_clock_wall_ns();
+  assert_true(tell("cat", 2, 41, now_ns));
+  wait_for(1, now_ns + 5);
+  assert_int_equal(seen[0].instrument_id, 2);
+  assert_int_equal(seen[0].ts_event_ns, 11);
+  assert_int_equal(seen[0].u.text.id, 41);
+  assert_int_equal(seen[0].u.text.source, 13);
+  assert_int_equal(seen[0].u.text.miss, TF_TEXT_MISS_NONE);
+  assert_int_equal(seen[0].u.text.label, 1);
+  assert_int_equal(seen[0].u.text.model_hash, 7);
+  assert_true(seen[0].u.text.score == 2.0f);
+  assert_true(seen[0].u.text.novelty == 1.0f); /* the first */
+  assert_int_equal(tf_texts_times(texts)->cnt, 1);
+  assert_int_equal(tf_texts_times(texts)->max, 5);
+  end();
+}
+
+static void in_place_a_text_is_answered_before_take_returns(void **state) {
+  (void)state;
+  begin(true, LONG_NS);
+  assert_int_equal(tf_texts_start(texts), TF_OK);
+  assert_true(tell("b", 0, 1, 5));
+  assert_int_equal(seen_cnt, 1);
+  assert_int_equal(seen[0].ts_recv_ns, 5);
+  assert_true(tell("!", 0, 2, 6));
+  assert_int_equal(seen[1].u.text.miss, TF_TEXT_MISS_FAILED);
+  assert_true(seen[1].u.text.score == 0.0f);
+  assert_false(tell("b", INSTRUMENTS, 3, 7)); /* of no instrument */
+  assert_int_equal(seen_cnt, 2);
+  end();
+}
+
+/* The one that the thread reads, those that wait, those that have no slot, those that are not even remembered. */
+static void what_has_no_room_is_missed_and_beyond_that_refused(void **state) {
+  (void)state;
+  begin(false, LONG_NS);
+  hold();
+  assert_int_equal(tf_texts_start(texts), TF_OK);
+  const uint64_t now_ns = tf_clock_wall_ns();
+  for (uint32_t i = 0; i < TF_TEXTS_QUEUE_MIN + TF_TEXTS_REMEMBERED; i++)
+    assert_true(tell("a", 0, i, now_ns));
+  assert_false(tell("a", 0, 0, now_ns));
+  assert_int_equal(tf_texts_counts(texts)->refused, 1);
+  assert_int_equal(tf_texts_waiting(texts), TF_TEXTS_QUEUE_MIN + TF_TEXTS_REMEMBERED);
+  assert_int_equal(tf_texts_poll(texts, now_ns), TF_TEXTS_EACH_POLL_MAX);
+  assert_true(tell("a", 0, 0, now_ns)); /* room to remember it again */
+  wait_for(TF_TEXTS_REMEMBERED + 1, now_ns);
+  for (uint32_t i = 0; i < seen_cnt; i++) assert_int_equal(seen[i].u.text.miss, TF_TEXT_MISS_FULL);
+  balance();
+  let_go();
+  wait_for(TF_TEXTS_REMEMBERED + 1 + TF_TEXTS_QUEUE_MIN, now_ns);
+  assert_int_equal(tf_texts_counts(texts)->answered, TF_TEXTS_QUEUE_MIN);
+  assert_int_equal(tf_texts_counts(texts)->missed[TF_TEXT_MISS_FULL], TF_TEXTS_REMEMBERED + 1);
+  end();
+}
+
+static void a_text_is_missed_at_its_deadline_whatever_the_thread_does(void **state) {
+  (void)state;
+  begin(false, LONG_NS);
+  hold();
+  assert_int_equal(tf_texts_start(texts), TF_OK);
+  const uint64_t now_ns = tf_clock_wall_ns();
+  assert_true(tell("a", 0, 1, now_ns));
+  (void)tf_texts_poll(texts, now_ns + LONG_NS);
+  assert_int_equal(seen_cnt, 0);
+  (void)tf_texts_poll(texts, now_ns + LONG_NS + 1);
+  assert_int_equal(seen_cnt, 1);
+  assert_int_equal(seen[0].u.text.miss, TF_TEXT_MISS_DEADLINE);
+  let_go();
+  assert_true(tell("b", 0, 2, now_ns));
+  wait_for(2, now_ns);
+  assert_int_equal(seen[1].u.text.id, 2);
+  assert_int_equal(tf_texts_counts(texts)->late, 1); /* the first one's answer: no event */
+  end();
+}
+
+/* Its deadline was over when its turn came: the thread does not read it. */
+static void what_is_too_old_is_not_read(void **state) {
+  (void)state;
+  begin(false, 1);
+  assert_true(tell("a", 0, 1, 1));
+  assert_int_equal(tf_texts_start(texts), TF_OK);
+  wait_for(1, 1); /* by acquire's clock it is in time, by the thread's it is not */
+  assert_int_equal(seen[0].u.text.miss, TF_TEXT_MISS_DEADLINE);
+  assert_int_equal(stub.read, 0);
+  end();
+}
+
+static void a_stop_misses_what_waits_and_takes_no_more(void **state) {
+  (void)state;
+  begin(false, LONG_NS);
+  hold();
+  assert_int_equal(tf_texts_start(texts), TF_OK);
+  const uint64_t now_ns = tf_clock_wall_ns();
+  for (uint32_t i = 0; i < TF_TEXTS_QUEUE_MIN + 3; i++) assert_true(tell("a", 0, i, now_ns));
+  tf_texts_drain(texts, now_ns);
+  assert_int_equal(seen_cnt, TF_TEXTS_QUEUE_MIN + 3);
+  assert_int_equal(tf_texts_counts(texts)->missed[TF_TEXT_MISS_FULL], 3);
+  assert_int_equal(tf_texts_counts(texts)->missed[TF_TEXT_MISS_STOPPED], TF_TEXTS_QUEUE_MIN);
+  assert_int_equal(tf_texts_waiting(texts), 0);
+  assert_false(tell("a", 0, 1, now_ns));
+  tf_texts_drain(texts, now_ns); /* once */
+  assert_int_equal(seen_cnt, TF_TEXTS_QUEUE_MIN + 3);
+  let_go();
+  end();
+}
+
+/* Each text against all of its instrument that came within the last 64, in long double. */
+static void novelty_is_one_less_the_greatest_cosine_of_the_last_64(void **state) {
+  (void)state;
+  static char words[400][EMBEDDING + 1];
+  uint32_t    seed = 9;
+  begin(true, LONG_NS);
+  for (uint32_t n = 0; n < 400; n++) {
+    long double best = 0, any = 0;
+    uint32_t    back = 0;
+    for (uint32_t i = 0; i < EMBEDDING; i++) {
+      seed        = seed * 1103515245 + 12345;
+      words[n][i] = (char)('a' + (seed >> 16) % 26);
+    }
+    assert_true(tell(words[n], n % 2, n, n));
+    for (uint32_t k = n; k >= 2 && back < TF_TEXTS_KEPT; back++) {
+      long double both = 0, one = 0, other = 0;
+      k -= 2;
+      for (uint32_t i = 0; i < EMBEDDING; i++) {
+        const long double a = words[n][i] - 'm', b = words[k][i] - 'm';
+        both += a * b, one += a * a, other += b * b;
+      }
+      const long double cosine = one > 0 && other > 0 ? both / sqrtl(one * other) : 0;
+      best                     = any == 0 || cosine > best ? cosine : best;
+      any                      = 1;
+    }
+    if (fabsl((long double)seen[n].u.text.novelty - (1 - best)) > 1e-6L)
+      fail_msg("text %u: %g, wanted %g", n, (double)seen[n].u.text.novelty, (double)(1 - best));
+  }
+  assert_true(tell(words[399], 1, 0, 0)); /* said again */
+  assert_true(seen[400].u.text.novelty < 1e-6f);
+  assert_true(tell(words[399], 2, 0, 0)); /* of another instrument */
+  assert_true(seen[401].u.text.novelty == 1.0f);
+  end();
+}
+
+static void as_much_memory_as_the_limit_is_taken_and_no_more(void **state) {
+  (void)state;
+  tf_texts_config_t config = {.model = &model, .queue = TF_TEXTS_QUEUE_MIN, .publish = publish};
+  const uint64_t    each   = (TF_TEXTS_KEPT + 1) * (uint64_t)EMBEDDING * sizeof(float);
+  config.instrument_cap    = (uint32_t)(TF_TEXTS_MEMORY_MAX / each + 1);
+  assert_int_equal(tf_texts_init(&config, &texts), E_CONFIG_VALUE);
+  assert_null(texts);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_text_comes_back_as_what_its_model_says),
+      cmocka_unit_test(in_place_a_text_is_answered_before_take_returns),
+      cmocka_unit_test(what_has_no_room_is_missed_and_beyond_that_refused),
+      cmocka_unit_test(a_text_is_missed_at_its_deadline_whatever_the_thread_does),
+      cmocka_unit_test(what_is_too_old_is_not_read),
+      cmocka_unit_test(a_stop_misses_what_waits_and_takes_no_more),
+      cmocka_unit_test(novelty_is_one_less_the_greatest_cosine_of_the_last_64),
+      cmocka_unit_test(as_much_memory_as_the_limit_is_taken_and_no_more),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
