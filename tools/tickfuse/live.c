@@ -380,6 +380,29 @@ static tf_err_t start_http(const tf_config_t *config) {
   return err;
 }
 
+/* Do all sources bring the first event that there ever was? Of those that keep their events. */
+static bool begins_at_first(const tf_config_t *config) {
+  for (uint32_t i = 0; i < live.plan.cnt; i++)
+    if (strcmp(config->feeds[live.plan.rows[i].feed_idx].start, "all") != 0) return false;
+  return true;
+}
+
+/* What a venue sent while nobody listened is gone: books that were kept would have holes. */
+static tf_err_t check_exact(const tf_config_t *config) {
+  char where[256];
+  bool is_exact = config->engine.snapshot_restore == TF_CONFIG_RESTORE_EXACT;
+  for (uint32_t i = 0; is_exact && i < live.plan.cnt; i++) {
+    if (!tf_feed_is_dialed(live.plan.rows[i].feed)) continue;
+    return TF_ERR(
+        E_CONFIG_CONFLICT,
+        "%s: exact wants sources that bring the events behind the snapshot; feed %s is a live "
+        "venue's: say learnt",
+        tf_config_where(config, "engine.snapshot_restore", where, sizeof where),
+        live.plan.rows[i].name);
+  }
+  return TF_OK;
+}
+
 static tf_err_t start_control(const tf_config_t *config) {
   if (!config->control.path && !tf_serving_wants_control(config) && !tf_engine_continues(&engine))
     return TF_OK;
@@ -482,6 +505,7 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   (void)tickfuse_warm_versions(config, &engine_options);
   tf_err_t err = tf_engine_init(&engine, config, tickfuse_registry(), &engine_options);
   if (!err) err = tf_live_plan_make(&live.plan, config);
+  if (!err) err = check_exact(config);
   if (!err)
     err = tf_live_capture_start(&live.capture, config, &live.plan, options->capture,
                                 options->recording);
@@ -494,7 +518,7 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   if (!err) err = tf_text_source_join(&engine);
   if (!err) err = tf_remotes_open(&engine);
   if (!err) err = tf_outcomes_open(&engine, tf_live_capture_tap(&live.capture));
-  if (!err) err = tickfuse_warm_continue(&engine, false);
+  if (!err) err = tickfuse_warm_continue(&engine, false, begins_at_first(config));
   if (!err) err = start_control(config);
   if (!err) err = start_http(config);
   if (!err) err = tickfuse_warm_begin(&engine, true);
