@@ -29,7 +29,7 @@ def families(listing, row, row_of):
 
 
 WHY = {"BOOK": "reads levels of the book, which stay on the lane", "OTHERS": "reads other instruments",
-       "FORM": "is not written as a step, nor shared yet"}
+       "TEXT": "reads texts, which the card is not told", "FORM": "is not written as a step, nor shared yet"}
 
 
 def absent_of(card, known):

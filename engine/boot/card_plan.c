@@ -78,3 +78,26 @@ tf_child_market_t tf_card_plan_market(const tf_card_plan_t *plan) {
   for (uint32_t i = 0; i < v->field_cnt; i++) market.bars |= UINT32_C(1) << v->fields[i].bar;
   return market;
 }
+
+tf_mailbox_spec_t tf_card_plan_mailbox(const tf_card_plan_t *plan, uint32_t width,
+                                       uint32_t window) {
+  const tf_plan_view_t *v = &plan->view;
+  return (tf_mailbox_spec_t){.slot_cnt      = TF_CHILD_MARKET_SLOTS,
+                             .input_cnt     = tf_market_row_values(count_handed(v)),
+                             .window        = 2, /* no row may be missing */
+                             .plan          = v->image,
+                             .plan_bytes    = v->image->bytes,
+                             .state_packets = tf_child_market_packets(v->mem_bytes, width, window)};
+}
+
+void tf_card_plan_say(const tf_card_plan_t *plan, char text[TF_CARD_PLAN_SAY_BYTES]) {
+  const char *who  = "the lane computes its features and sends rows";
+  const char *what = plan->why[0] ? ": " : "";
+  if (plan->view.image) {
+    who  = "the worker computes its features from the market; ";
+    what = plan->handed[0] ? "for what no card computes the lane hands values over: "
+                           : "nothing else is handed over";
+  }
+  snprintf(text, TF_CARD_PLAN_SAY_BYTES, "%s%s%s", who, what,
+           plan->view.image ? plan->handed : plan->why);
+}

@@ -7,6 +7,7 @@
 #include "tf/plan_view.h"
 
 #define TF_CARD_PLAN_WHY_BYTES 192
+#define TF_CARD_PLAN_SAY_BYTES (TF_CARD_PLAN_WHY_BYTES + 128)
 
 struct tf_engine;
 
@@ -25,5 +26,11 @@ void     tf_card_plan_fini(tf_card_plan_t *plan); /* accepts a zeroed one */
 
 /* What of the market the worker is told. */
 tf_child_market_t tf_card_plan_market(const tf_card_plan_t *plan);
+
+/* Its mailbox, but for what is the model's alone: slot_cnt, input_cnt, window, plan, state_packets. width, window: of the model. plan has a view. */
+tf_mailbox_spec_t tf_card_plan_mailbox(const tf_card_plan_t *plan, uint32_t width, uint32_t window);
+
+/* In words: who computes the features of a model that a worker may answer, and what is handed over. */
+void tf_card_plan_say(const tf_card_plan_t *plan, char text[TF_CARD_PLAN_SAY_BYTES]);
 
 #endif

@@ -111,7 +111,7 @@ bool tf_placement_decide(tf_child_lane_t *lane, const tf_model_t *model, uint64_
   p->is_served                    = serves_within(lane->worker, start_ns);
   if (!p->is_served) {
     tf_child_last_end(lane->worker, p->trouble, sizeof p->trouble);
-  } else if (p->worker_ns == 0) {
+  } else if (p->worker_ns == 0 && !lane->has_market) { /* else there is no market to ask it by */
     measure_worker(lane, model, p);
     is_measured = true;
   }
@@ -145,14 +145,20 @@ TF_STATIC_ASSERT(TF_PLACEMENT_NAME_BYTES == sizeof((tf_mailbox_device_t){0}.name
 /* A worker of its own, for one instrument, until the judgement is there. */
 static tf_err_t try_worker(const tf_engine_t *e, uint32_t i, const char *program,
                            tf_placement_t *p) {
-  const tf_model_t *model     = e->models[i];
-  uint64_t          number[1] = {0};
-  tf_child_lane_t   lane      = {.numbers = number, .deadline_ticks = 1};
-  tf_worker_words_t words;
-  char              file[TF_WORKER_PATH_BYTES];
+  const tf_model_t     *model     = e->models[i];
+  uint64_t              number[1] = {0};
+  const tf_card_plan_t *plan      = &e->card_plans[i];
+  const bool            has_plan  = plan->view.image != NULL;
+  tf_child_lane_t       lane   = {.numbers = number, .deadline_ticks = 1, .has_market = has_plan};
+  tf_mailbox_spec_t     market = {0};
+  tf_worker_words_t     words;
+  char                  file[TF_WORKER_PATH_BYTES];
   snprintf(words.program, sizeof words.program, "%s", program);
   tf_model_child_file(e->config, i, e->versions[i], file);
-  tf_err_t err = tf_model_child_start(e->config, i, model, file, 1, NULL, &words, &lane.worker);
+  if (has_plan)
+    market = tf_card_plan_mailbox(plan, model->input_cnt, model->window > 1 ? model->window : 0);
+  tf_err_t err = tf_model_child_start(e->config, i, model, file, 1, has_plan ? &market : NULL,
+                                      &words, &lane.worker);
   if (err) return err;
   (void)tf_placement_decide(&lane, model, e->config->gpu.start_ns, p);
   tf_child_stop(lane.worker);

@@ -37,6 +37,11 @@ void tf_placement_choose(const tf_config_t *config, uint32_t model_idx,
 /* "cpu", "worker", "measured", "runtime". */
 const char *tf_placement_choice_name(tf_placement_choice_t choice);
 
+/* A worker answers it, or may after a measurement. */
+TF_INLINE bool tf_placement_may_be_worker(const tf_placement_option_t *option) {
+  return option->choice == TF_PLACEMENT_WORKER || option->choice == TF_PLACEMENT_OPEN;
+}
+
 /* Of one start. Times are medians; 0: not measured. */
 typedef struct tf_placement {
   bool     is_worker;

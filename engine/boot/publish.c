@@ -168,6 +168,8 @@ static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
   for (uint32_t i = 0; i < TF_SHED_LEVEL_CNT; i++)
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_SHEDS_OVER + i), lane->shed.counts.begun[i]);
   tf_metrics_set(b, TF_METRIC_TICKS_CONFLATED, lane->shed.counts.conflated);
+  tf_metrics_set(b, TF_METRIC_UNIVERSE_MEMBERS, lane->universe.member_cnt);
+  tf_metrics_set(b, TF_METRIC_UNIVERSE_LEFT, lane->universe.left);
   tf_metrics_set(b, TF_METRIC_TICKS, m->ticks);
   tf_metrics_set(b, TF_METRIC_INFERENCES_REQUESTED, m->requested);
   tf_metrics_set(b, TF_METRIC_INFERENCES_DONE, m->done);

@@ -29,7 +29,7 @@ static bool may_be_remote(const tf_engine_t *e, uint32_t i) {
   if (e->options.is_replay)
     return e->options.outcomes && e->options.remote_models >> i & 1 &&
            option.choice != TF_PLACEMENT_RUNTIME && !option.is_lane_only;
-  return option.choice == TF_PLACEMENT_WORKER || option.choice == TF_PLACEMENT_OPEN;
+  return tf_placement_may_be_worker(&option);
 }
 
 static tf_remote_config_t lane_config(const tf_engine_t *e, uint32_t i) {

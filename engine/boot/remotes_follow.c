@@ -65,19 +65,6 @@ static tf_worker_words_t *spare_words(tf_remotes_row_t *row) {
   return &row->words[1 - row->words_idx];
 }
 
-/* The mailbox of a worker that computes features. */
-static tf_mailbox_spec_t market_mailbox(const tf_engine_t *e, const tf_remotes_row_t *row) {
-  const tf_plan_view_t     *v = &e->card_plans[row->model_idx].view;
-  const tf_remote_config_t *c = &row->remote->config;
-  return (tf_mailbox_spec_t){.slot_cnt   = TF_CHILD_MARKET_SLOTS,
-                             .input_cnt  = tf_market_row_values(row->remote->market->handed_cnt),
-                             .window     = 2, /* no row may be missing */
-                             .plan       = v->image,
-                             .plan_bytes = v->image->bytes,
-                             .state_packets =
-                                 tf_child_market_packets(v->mem_bytes, c->width, c->window)};
-}
-
 /* A process of its own, of the reference; what answered before is left to the lane until it has taken this one. */
 static tf_err_t start_process(tf_remotes_t *rs, tf_remotes_row_t *row, uint64_t number) {
   const tf_config_t *c     = rs->engine->config;
@@ -86,7 +73,9 @@ static tf_err_t start_process(tf_remotes_t *rs, tf_remotes_row_t *row, uint64_t 
   tf_mailbox_spec_t  box   = {0};
   tf_child_t        *made  = NULL;
   char               path[TF_WORKER_PATH_BYTES];
-  if (r->market) box = market_mailbox(rs->engine, row);
+  if (r->market)
+    box = tf_card_plan_mailbox(&rs->engine->card_plans[row->model_idx], r->config.width,
+                               r->config.window);
   tf_model_child_file(c, row->model_idx, number, path);
   tf_err_t err = tf_worker_find_or_say(c, row->model_idx, words->program);
   if (!err)

@@ -136,12 +136,23 @@ static void put_device(const tf_mailbox_device_t *d, json_t *root) {
   json_object_set_new(root, "device", device);
 }
 
+static void publish_market(const tf_child_market_t *m, tf_metrics_block_t *b) {
+  const tf_child_market_counts_t *c = &m->counts;
+  tf_metrics_set(b, TF_METRIC_MODEL_MARKET_ROWS, c->rows);
+  tf_metrics_set(b, TF_METRIC_MODEL_MARKET_STATES, c->states);
+  tf_metrics_set(b, TF_METRIC_MODEL_MARKET_STATE_BYTES, c->state_bytes);
+  tf_metrics_set(b, TF_METRIC_MODEL_MARKET_STATES_WAITED, c->states_waited);
+  tf_metrics_set(b, TF_METRIC_MODEL_MARKET_SEATED, m->seated_cnt);
+  tf_metrics_set(b, TF_METRIC_MODEL_MARKET_ANEW, c->sections_anew);
+}
+
 void tf_remotes_publish(const tf_remotes_t *rs, uint32_t i, tf_metrics_block_t *b) {
   const tf_remotes_row_t *row = row_of(rs, i);
   if (!row) return;
   tf_metrics_set(b, TF_METRIC_MODEL_PLACE_CPU_NS, row->place.cpu_ns);
   tf_metrics_set(b, TF_METRIC_MODEL_PLACE_WORKER_NS, row->place.worker_ns);
   if (!row->remote) return;
+  if (row->remote->market) publish_market(row->remote->market, b);
   const tf_remote_t        *r = row->remote;
   const tf_remotes_shown_t *s = &row->shown;
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_STATE, read_word(&s->state));
@@ -159,6 +170,8 @@ void tf_remotes_publish(const tf_remotes_t *rs, uint32_t i, tf_metrics_block_t *
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_WRONG_FIRST, read_word(&s->wrong_first_seq));
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_WRONG_LAST, read_word(&s->wrong_last_seq));
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_ASKED, r->counts.asked);
+  tf_metrics_set(b, TF_METRIC_MODEL_WORKER_REQUESTS, r->lane.counts.requests);
+  tf_metrics_set(b, TF_METRIC_MODEL_WORKER_WARMUP, r->counts.results[TF_ASKED_WARMING]);
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_ANSWERED, r->counts.results[TF_ASKED_ANSWERED]);
   for (uint32_t k = 0; k < TF_ARRAY_CNT(misses); k++)
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_MODEL_WORKER_MISSED_ABSENT + k),
@@ -217,21 +230,33 @@ static void put_worker(const tf_remotes_t *rs, const tf_remotes_row_t *row, json
   if (trouble) json_object_set_new(root, "trouble", trouble);
 }
 
-/* Who makes its rows. */
-static void put_features(const tf_remotes_t *rs, const tf_remotes_row_t *row, json_t *root) {
-  const tf_card_plan_t    *plan   = &rs->engine->card_plans[row->model_idx];
-  const tf_child_market_t *market = row->remote->market;
+/* Who makes its rows. seated_cnt, c: as they are, or as the metrics have them. */
+static void put_features(const tf_remotes_t *rs, const tf_remotes_row_t *row, uint64_t seated_cnt,
+                         const tf_child_market_counts_t *c, json_t *root) {
+  const tf_card_plan_t *plan = &rs->engine->card_plans[row->model_idx];
   if (!plan->is_wanted || !rs->is_open) return;
-  if (!market) {
+  if (!row->remote->market) {
     json_object_set_new(root, "features", json_pack("{ssss}", "on", "lane", "why", plan->why));
     return;
   }
-  const tf_child_market_counts_t *c = &market->counts;
-  json_object_set_new(root, "features",
-                      json_pack("{sssssIsIsIsI}", "on", "worker", "handed_over", plan->handed,
-                                "rows", (json_int_t)c->rows, "states", (json_int_t)c->states,
-                                "state_bytes", (json_int_t)c->state_bytes, "states_waited",
-                                (json_int_t)c->states_waited));
+  json_t *features =
+      json_pack("{ssss sI sI sI sI}", "on", "worker", "handed_over", plan->handed, "rows",
+                (json_int_t)c->rows, "states", (json_int_t)c->states, "state_bytes",
+                (json_int_t)c->state_bytes, "states_waited", (json_int_t)c->states_waited);
+  if (row->remote->market->has_sections) {
+    json_object_set_new(features, "members", json_integer((json_int_t)seated_cnt));
+    json_object_set_new(features, "sections_anew", json_integer((json_int_t)c->sections_anew));
+  }
+  json_object_set_new(root, "features", features);
+}
+
+static tf_child_market_counts_t counts_of(const tf_metrics_block_t *b) {
+  return (tf_child_market_counts_t){
+      .rows          = tf_metrics_get(b, TF_METRIC_MODEL_MARKET_ROWS),
+      .states        = tf_metrics_get(b, TF_METRIC_MODEL_MARKET_STATES),
+      .state_bytes   = tf_metrics_get(b, TF_METRIC_MODEL_MARKET_STATE_BYTES),
+      .states_waited = tf_metrics_get(b, TF_METRIC_MODEL_MARKET_STATES_WAITED),
+      .sections_anew = tf_metrics_get(b, TF_METRIC_MODEL_MARKET_ANEW)};
 }
 
 json_t *tf_remotes_json(tf_remotes_t *rs, uint32_t i) {
@@ -248,9 +273,12 @@ json_t *tf_remotes_json(tf_remotes_t *rs, uint32_t i) {
     if (r->counts.results[misses[k].asked])
       json_object_set_new(missed, misses[k].name,
                           json_integer((json_int_t)r->counts.results[misses[k].asked]));
-  put_features(rs, row, root);
+  const tf_child_market_counts_t none = {0};
+  put_features(rs, row, r->market ? r->market->seated_cnt : 0,
+               r->market ? &r->market->counts : &none, root);
   json_object_set_new(root, "missed", missed);
   json_object_set_new(root, "asked", json_integer((json_int_t)r->counts.asked));
+  json_object_set_new(root, "requests", json_integer((json_int_t)r->lane.counts.requests));
   json_object_set_new(root, "answered",
                       json_integer((json_int_t)r->counts.results[TF_ASKED_ANSWERED]));
   json_object_set_new(root, "unmatched", json_integer((json_int_t)r->counts.unmatched));
@@ -268,6 +296,10 @@ json_t *tf_remotes_status(tf_remotes_t *rs, uint32_t i, const tf_metrics_block_t
   json_t  *root   = json_object();
   put_worker(rs, row, root);
   if (!row->remote) return root;
+  const tf_child_market_counts_t counts = counts_of(b);
+  put_features(rs, row, tf_metrics_get(b, TF_METRIC_MODEL_MARKET_SEATED), &counts, root);
+  json_object_set_new(root, "requests",
+                      json_integer((json_int_t)tf_metrics_get(b, TF_METRIC_MODEL_WORKER_REQUESTS)));
   for (uint32_t k = 0; k < TF_ARRAY_CNT(misses); k++)
     missed += tf_metrics_get(b, (tf_metric_t)(TF_METRIC_MODEL_WORKER_MISSED_ABSENT + k));
   json_object_set_new(root, "missed", json_integer((json_int_t)missed));

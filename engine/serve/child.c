@@ -84,7 +84,7 @@ static void say(tf_child_t *w, const char *text) {
 static void over(tf_child_t *w, tf_child_end_t end, const char *text, uint64_t now_ns) {
   tf_count_add(&w->counts.ends[end], 1);
   say(w, text);
-  tf_store_release(&w->down, w->epoch);                               /* pairs with: tf_child_adopt_ */
+  tf_store_release(&w->down, w->epoch); /* pairs with: tf_child_adopt_ */
   if (w->offered != w->epoch) unmap(w, w->epoch % TF_CHILD_MAPPINGS); /* no lane knows of it */
   if (w->offered == w->epoch && w->over_ns == 0) w->over_ns = now_ns;
   w->pid           = 0;

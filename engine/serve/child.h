@@ -128,6 +128,7 @@ typedef enum tf_child_miss { /* those of tf_asked_t that come of the asking itse
 
 typedef struct tf_child_lane_counts { /* by the lane */
   uint64_t results[TF_CHILD_RESULT_CNT];
+  uint64_t requests;   /* that asked: rows together are one */
   uint64_t rows_again; /* rows sent once more */
   uint64_t kept_alive; /* rows sent for nobody, so that the device's clocks stay up */
 } tf_child_lane_counts_t;

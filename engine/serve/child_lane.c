@@ -105,6 +105,7 @@ void tf_child_ask_many(tf_child_lane_t *lane, tf_child_row_t *rows, uint32_t row
                    rows[i].result == TF_CHILD_MISS_BEHIND ? TF_MAILBOX_QUIET : 0, rows[i].row);
   uint64_t seq       = lane->view.next_seq++;
   lane->posted_ticks = begun_ticks;
+  lane->counts.requests++;
   for (uint32_t i = 0; i < row_cnt; i++)
     if (rows[i].result == TF_CHILD_ANSWERED)
       rows[i].result = tf_child_await_(lane, seq, i, &rows[i], begun_ticks);

@@ -143,6 +143,7 @@ typedef struct request {
   tf_market_row_t rows[TF_MAILBOX_BATCH_MAX];
   const void     *slots[TF_MAILBOX_BATCH_MAX];
   uint32_t        cnt;
+  bool            asks;                       /* somebody of them */
   uint32_t        left[TF_MAILBOX_BATCH_MAX]; /* who leaves the sections: its tick is not told */
   uint32_t        left_cnt;
 } request_t;
@@ -157,6 +158,7 @@ static void add(tf_child_lane_t *lane, tf_child_market_t *m, request_t *q, tf_ch
     row->kind = has == HAS_MEMORY ? TF_MARKET_ROW_TICK : TF_MARKET_ROW_STANDS;
     set_seat(m, idx, row->flags & TF_MARKET_ROW_HAS_SEAT);
     q->whose[q->cnt++] = r;
+    q->asks            = q->asks || !r->is_quiet;
     return;
   }
   if (!r->is_quiet) lane->counts.results[r->result]++;
@@ -195,12 +197,17 @@ void tf_child_market_ask(tf_child_lane_t *lane, tf_child_market_t *m, tf_child_r
   }
   follow_epoch(lane, m);
   q.cnt = q.left_cnt = 0;
+  q.asks             = false;
   for (uint32_t i = 0; i < row_cnt; i++) add(lane, m, &q, &rows[i]);
   for (uint32_t i = 0; i < q.cnt; i++)
     post(lane, m, i, q.cnt, q.whose[i]->instrument_idx, q.whose[i]->is_quiet ? TF_MAILBOX_QUIET : 0,
          &q.rows[i], q.slots[i]);
   const uint64_t seq = lane->view.next_seq;
-  if (q.cnt) lane->view.next_seq++, lane->posted_ticks = begun_ticks;
+  if (q.cnt) {
+    lane->view.next_seq++;
+    lane->posted_ticks = begun_ticks;
+    lane->counts.requests += q.asks;
+  }
   for (uint32_t i = 0; i < q.left_cnt; i++) post_gone(lane, m, q.left[i], 0);
   await_all(lane, m, &q, seq, begun_ticks);
 }

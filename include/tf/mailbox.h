@@ -41,7 +41,7 @@
 #include "tf/market_row.h"
 
 #define TF_MAILBOX_MAGIC          UINT64_C(0x3130786f626d6674) /* "tfmbox01", little endian */
-#define TF_MAILBOX_LAYOUT_VERSION 2u
+#define TF_MAILBOX_LAYOUT_VERSION 3u
 #define TF_MAILBOX_HEADER_BYTES   4096u
 #define TF_MAILBOX_BATCH_MAX      64u
 #define TF_MAILBOX_SLOT_CNT_MAX   1024u

@@ -56,14 +56,14 @@ def worker(name="far", file=LSTM, **keys):
     return model(name, file, **{"backend": "stub", "deadline": PATIENT, **keys})
 
 
-def sets(*models, strategies="far", faults=None, **gpu):
+def sets(*models, strategies="far", faults=None, features=FEATURES, **gpu):
     """Each model has a strategy of its name, that records each decision."""
     rules = ", ".join(f"{{name: {s}, model: {s}, buy: 'score > 0.05', sell: 'score < -0.05', books: all}}"
                       for s in strategies.split())
     gpu = {"stub": STUB, "heart": "10s", **gpu}
     if faults:
         gpu["faults"] = f"'{faults}'"
-    return [f"features=[{', '.join(json.dumps(f) for f in FEATURES)}]", f"models=[{', '.join(models)}]",
+    return [f"features=[{', '.join(json.dumps(f) for f in features)}]", f"models=[{', '.join(models)}]",
             f"strategies=[{rules}]", f"gpu={{{', '.join(f'{k}: {v}' for k, v in gpu.items())}}}"]
 
 
@@ -104,10 +104,10 @@ class Case:
         self.addCleanup(folder.cleanup)
         self.whole = folder.name
 
-    def live(self, config, *more, until=busy, seconds="60s"):
-        """Runs until(engine) is content; returns the summary and the decisions."""
+    def live(self, config, *more, until=busy, seconds="60s", market=()):
+        """Runs until(engine) is content; returns the summary and the decisions. market: the simulator's own arguments."""
         self.folder = tempfile.mkdtemp(dir=self.whole)
-        with Exchange() as exchange, Engine(exchange, self.folder, *config, f"capture.path={self.folder}/capture",
+        with Exchange(*market) as exchange, Engine(exchange, self.folder, *config, f"capture.path={self.folder}/capture",
                                             *more, seconds=seconds) as engine:
             until(engine)
             engine.ask("drain")
@@ -675,48 +675,6 @@ class Devices(Case, unittest.TestCase):
         w = live["models"]["other"]["worker"]
         self.assertEqual((w["answered"], w["ends"]), (0, {"failed": 2}))
         self.assertIn("device 2 of 2", w["trouble"])
-
-
-@unittest.skipUnless(os.path.exists(CARD), f"{CARD} is not built")
-class Features(Case, unittest.TestCase):
-    """The same worker computes the features too (features: gpu): it is told of the market, and what it has not it gets from the lane."""
-
-    def check(self, file, ends=0, batch=1, **keys):
-        config = sets(model("near", file), worker(file=file, backend="gpu", features="gpu", **keys), strategies="near far",
-                      worker=CARD, compare_every=16)
-
-        def until(engine):
-            s = serves(engine)
-            for cnt in range(1, ends + 1):
-                os.kill(pid_of_worker(engine), signal.SIGKILL)
-                s = serves(engine, after=cnt)
-                goal = s["answered"] + 30
-                wait_until(lambda: status_of(engine)["answered"] > goal, seconds=120, what="answers of the next one")
-            wait_until(lambda: status_of(engine)["answered"] > 60, seconds=120, what="answers")
-            wait_until(lambda: status_of(engine)["compared"] > 1, seconds=120, what="answers that are compared")
-
-        live, decisions = self.live(config, f"engine.batch_max={batch}", until=until, seconds="600s")  # fibers on a busy machine
-        w = self.check_worker(live)
-        self.assertEqual(w["wrong"], 0, w)
-        self.assertGreater(w["features"]["states"], ends, w)
-        near = {(d["ingest_seq"], d["instrument"]): d["score"] for d in decisions if d["path"] == "cpu"}
-        far = [d for d in decisions if d["path"] == "gpu"]
-        self.assertGreater(len(far), 60)
-        off = max(abs(d["score"] - near[d["ingest_seq"], d["instrument"]]) for d in far)
-        self.assertLess(off, 2e-5)  # twice what fp32 is allowed
-        self.check_replay(config, live, decisions)
-        return w
-
-    def test_its_answers_are_the_cpus_within_the_bound_and_a_replay_has_its_bits(self):
-        w = self.check(MLP)
-        self.assertEqual(w["features"]["handed_over"], "imbalance, realized_vol")
-
-    def test_one_that_dies_comes_back_with_the_lanes_memory(self):
-        w = self.check(MLP, ends=2)
-        self.assertEqual(w["ends"]["signal"], 2, w)
-
-    def test_ticks_together(self):
-        self.check(MLP, batch=8)
 
 
 if __name__ == "__main__":

@@ -94,6 +94,12 @@ static uint32_t missing_workers(const tf_config_t *config, char notes[][TF_CONFI
   return cnt;
 }
 
+/* Who computes its features; NULL: there is nothing to say. */
+static const char *features_of(uint32_t model_idx) {
+  const char *text = deep_check ? deep_check->features(model_idx) : "";
+  return text[0] ? text : NULL;
+}
+
 static bool emit_shares_lane(const tf_config_t *config) {
   for (uint32_t i = 0; i < config->engine.lane_cnt; i++)
     if (config->engine.lanes[i].stages & TF_CONFIG_STAGE_EMIT &&
@@ -131,6 +137,7 @@ static void print_places(const tf_config_t *config) {
     tf_placement_choose(config, i, &option);
     printf("model %s: %s: %s\n", config->models[i].name, tf_placement_choice_name(option.choice),
            option.why);
+    if (features_of(i)) printf("model %s: %s\n", config->models[i].name, features_of(i));
   }
 }
 
@@ -173,6 +180,7 @@ static json_t *json_of_places(const tf_config_t *config) {
     json_object_set_new(row, "may", json_string(tf_placement_choice_name(option.choice)));
     json_object_set_new(row, "program", option.program[0] ? text_of(option.program) : json_null());
     json_object_set_new(row, "why", text_of(option.why));
+    if (features_of(i)) json_object_set_new(row, "features", text_of(features_of(i)));
     json_array_append_new(list, row);
   }
   return list;

@@ -18,6 +18,8 @@ typedef struct tf_cmd_check_deep {
   /* Of a config that passed: the connections of a live run, as lines and as a list. */
   void (*print)(const tf_config_t *config, FILE *out);
   json_t *(*json)(const tf_config_t *config);
+  /* Who computes the features of models[model_idx], where a worker may answer it; empty: there is nothing to say. */
+  const char *(*features)(uint32_t model_idx);
 } tf_cmd_check_deep_t;
 
 /* The object must outlive the commands. NULL (the start): nothing more is checked. */

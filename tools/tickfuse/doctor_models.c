@@ -35,6 +35,8 @@ static tf_err_t examine_rows(doctor_models_t *d, const tf_engine_t *e) {
     }
     bool was = tf_placement_file_was_worker(&before, row->name, e->models[i]->hash);
     err      = tf_placement_explain(e, i, was, &row->option, &row->place);
+    if (tf_placement_may_be_worker(&row->option))
+      tf_card_plan_say(&e->card_plans[i], row->features);
   }
   return err;
 }
@@ -82,6 +84,7 @@ void doctor_models_print(const doctor_models_t *d) {
              (double)p->deadline_ns * 1e-3, row->device,
              row->takes_turn ? " of the visible ones, in turn" : "", p->device[0] ? ", " : "",
              p->device);
+    if (row->features[0]) printf("%-7s  %-19s  %s\n", "", "", row->features);
     if (row->option.choice == TF_PLACEMENT_WORKER && row->is_there && !p->is_served)
       printf("%-7s  %-19s  no worker serves here: %s\n", "", "",
              p->trouble[0]            ? p->trouble
@@ -104,6 +107,7 @@ json_t *doctor_models_json(const doctor_models_t *d) {
     json_object_set_new(root, "device_takes_turn", json_boolean(row->takes_turn));
     json_object_set_new(root, "device_index",
                         row->option.program[0] ? json_integer(row->device) : json_null());
+    if (row->features[0]) json_object_set_new(root, "features", json_string(row->features));
     json_t *trouble = row->place.trouble[0] ? json_string(row->place.trouble) : NULL;
     if (trouble) json_object_set_new(root, "trouble", trouble);
     json_array_append_new(list, root);

@@ -13,6 +13,8 @@ typedef struct doctor_model {
   tf_placement_t        place;
   uint32_t              device;     /* that the worker is to use .. */
   bool                  takes_turn; /* .. counted round those that there are */
+  char                  features
+      [TF_CARD_PLAN_SAY_BYTES]; /* who computes them, where a worker may answer; else empty */
 } doctor_model_t;
 
 typedef struct doctor_models {

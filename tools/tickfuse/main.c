@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "boot/engine.h"
+#include "boot/placement_rule.h"
 #include "boot/text_source.h"
 #include "cli.h"
 #include "cmd_config.h"
@@ -49,11 +50,21 @@ static bool has_borrowed_rights(void) { return getauxval(AT_SECURE) != 0; }
 
 /* `check` goes as far as a run would before it opens anything. */
 static tf_live_plan_t plan;
+static char           features[TF_MODELS_MAX][TF_CARD_PLAN_SAY_BYTES];
+
+static void say_features(const tf_engine_t *e) {
+  tf_placement_option_t option;
+  for (uint32_t i = 0; i < e->model_cnt; i++) {
+    tf_placement_choose(e->config, i, &option);
+    if (tf_placement_may_be_worker(&option)) tf_card_plan_say(&e->card_plans[i], features[i]);
+  }
+}
 
 static tf_err_t check_engine(const tf_config_t *config) {
   static tf_engine_t        engine;
   const tf_engine_options_t options = {.is_check = true};
   tf_err_t                  err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
+  if (!err) say_features(&engine);
   if (!err) err = tf_text_source_check(&engine);
   if (!err) err = tf_live_plan_make(&plan, config);
   if (!err) err = tf_live_plan_check(&plan, config, &engine.instruments);
@@ -68,7 +79,9 @@ static void print_plan(const tf_config_t *config, FILE *out) {
 
 static json_t *json_of_plan(const tf_config_t *config) { return tf_live_plan_json(&plan, config); }
 
-static const tf_cmd_check_deep_t deep = {check_engine, print_plan, json_of_plan};
+static const char *features_of(uint32_t model_idx) { return features[model_idx]; }
+
+static const tf_cmd_check_deep_t deep = {check_engine, print_plan, json_of_plan, features_of};
 
 int main(int argc, char **argv) {
   hold_stdio();

@@ -16,6 +16,14 @@ static struct {
   size_t bytes_cnt;
 } found;
 
+static tf_snapshot_store_t other_store; /* put NULL: files */
+
+static tf_snapshot_store_t snapshots(void) {
+  return other_store.put ? other_store : tickfuse_snapshot_files();
+}
+
+void tickfuse_warm_store(const tf_snapshot_store_t *store) { other_store = *store; }
+
 uint32_t tickfuse_warm_sets(const char *file, char texts[2][1100], const char **sets) {
   snprintf(texts[0], sizeof texts[0], "engine.snapshot=%s", file);
   snprintf(texts[1], sizeof texts[1], "engine.snapshot_restore=exact");
@@ -30,7 +38,7 @@ static bool is_exact(const tf_config_t *config) {
 
 /* The newest, or where it cannot be read the one before it. Where there is no newest, somebody took it away. */
 static tf_err_t find_snapshot(const char *name) {
-  const tf_snapshot_store_t store = tickfuse_snapshot_files();
+  const tf_snapshot_store_t store = snapshots();
   tf_snapshot_mark_t        mark;
   tf_err_t                  err = TF_OK;
   for (uint32_t back = 0; back < 2; back++) {
@@ -132,7 +140,7 @@ tf_err_t tickfuse_warm_watch(tf_engine_t *e) {
   const tf_config_engine_t *c = &e->config->engine;
   if (!c->snapshot || (c->snapshot_every_ns == 0 && !e->config->control.path)) return TF_OK;
   const tf_snapshot_live_config_t config = {
-      .store = tickfuse_snapshot_files(), .name = c->snapshot, .every_ns = c->snapshot_every_ns};
+      .store = snapshots(), .name = c->snapshot, .every_ns = c->snapshot_every_ns};
   return tf_snapshot_live_start(e, &config, &e->snapshots);
 }
 
@@ -140,7 +148,7 @@ tf_err_t tickfuse_warm_end(tf_engine_t *e) {
   const char *path = e->config->engine.snapshot;
   tf_snapshot_live_stop(e->snapshots);
   if (!path || e->runner.acquire.failed == E_BOOT_SNAPSHOT) return TF_OK;
-  const tf_snapshot_store_t store = tickfuse_snapshot_files();
+  const tf_snapshot_store_t store = snapshots();
   const size_t              room  = tf_snapshot_bytes_max(e);
   void                     *bytes = malloc(room);
   if (!bytes) return TF_ERR(E_CORE_NO_MEMORY, "snapshot: %zu bytes", room);
