@@ -267,9 +267,7 @@ tf_err_t tf_snapshot_read_mark(const void *bytes, size_t bytes_cnt, tf_snapshot_
   return err;
 }
 
-uint64_t tf_snapshot_find_position(const void *bytes, size_t bytes_cnt, const char *source) {
-  const tf_snapshot_head_t *head = bytes;
-  if (check_bytes(head, bytes_cnt)) return 0;
+static uint64_t find_position(const tf_snapshot_head_t *head, const char *source) {
   const uint64_t rows_bytes = (uint64_t)head->source_cnt * sizeof(source_row_t);
   if (rows_bytes > head->acquire_bytes) return 0;
   const uint8_t *at = (const uint8_t *)(head + 1) + head->acquire_bytes - rows_bytes;
@@ -279,6 +277,10 @@ uint64_t tf_snapshot_find_position(const void *bytes, size_t bytes_cnt, const ch
     if (!strncmp(row.name, source, sizeof row.name)) return row.position;
   }
   return 0;
+}
+
+uint64_t tf_snapshot_find_position(const void *bytes, size_t bytes_cnt, const char *source) {
+  return check_bytes(bytes, bytes_cnt) ? 0 : find_position(bytes, source);
 }
 
 /* ---- going on ---- */
@@ -445,6 +447,8 @@ static tf_err_t resume_stream(tf_engine_t *e, const tf_snapshot_head_t *head, bo
     return TF_OK;
   }
   tf_acquire_walk(a, &w);
+  for (uint32_t i = 0; i < a->source_cnt; i++) /* where it stands until it has brought something */
+    if (e->source_names[i][0]) a->sources[i]->position = find_position(head, e->source_names[i]);
   return w.is_short ? TF_ERR(E_BOOT_SNAPSHOT, "where its stream stood cannot be read") : TF_OK;
 }
 

@@ -92,7 +92,7 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   if (!memory) return tf_cli_fail(TF_ERR(E_CORE_NO_MEMORY, "replay: %zu bytes", bytes));
   err = tf_replay_init(&replay, &replay_config, memory);
   if (!err) err = tf_engine_add_source(&engine, &replay.source, "replay");
-  if (!err) err = tickfuse_warm_continue(&engine, true);
+  if (!err) err = tickfuse_warm_continue(&engine, true, true);
   if (!err) err = tickfuse_warm_begin(&engine, false);
   if (!err) err = tickfuse_warm_watch(&engine);
   if (!err) {

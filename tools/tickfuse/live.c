@@ -386,6 +386,31 @@ static tf_err_t start_http(const tf_config_t *config) {
   return err;
 }
 
+/* A source begins behind its position; where a snapshot has none, and all bring their first event again, that is passed over. */
+static tf_err_t go_on(const tf_config_t *config) {
+  bool is_exact = config->engine.snapshot_restore == TF_CONFIG_RESTORE_EXACT;
+  bool brings = is_exact && tf_live_intakes_bring_all(config), seeks = false;
+  for (uint32_t i = 0; i < live.plan.cnt; i++)
+    seeks |= tickfuse_warm_position(config, live.plan.rows[i].name) > 0;
+  return tickfuse_warm_continue(&engine, brings && !seeks, brings);
+}
+
+/* What a venue sent while nobody listened is gone: books that were kept would have holes. */
+static tf_err_t check_exact(const tf_config_t *config) {
+  char where[256];
+  bool is_exact = config->engine.snapshot_restore == TF_CONFIG_RESTORE_EXACT;
+  for (uint32_t i = 0; is_exact && i < live.plan.cnt; i++) {
+    if (!tf_feed_is_dialed(live.plan.rows[i].feed)) continue;
+    return TF_ERR(
+        E_CONFIG_CONFLICT,
+        "%s: exact wants sources that bring the events behind the snapshot; feed %s is a live "
+        "venue's: say learnt",
+        tf_config_where(config, "engine.snapshot_restore", where, sizeof where),
+        live.plan.rows[i].name);
+  }
+  return TF_OK;
+}
+
 static tf_err_t start_control(const tf_config_t *config) {
   if (!config->control.path && !tf_serving_wants_control(config) && !tf_engine_continues(&engine))
     return TF_OK;
@@ -488,6 +513,7 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   (void)tickfuse_warm_versions(config, &engine_options);
   tf_err_t err = tf_engine_init(&engine, config, tickfuse_registry(), &engine_options);
   if (!err) err = tf_live_plan_make(&live.plan, config);
+  if (!err) err = check_exact(config);
   if (!err)
     err = tf_live_capture_start(&live.capture, config, &live.plan, options->capture,
                                 options->recording);
@@ -501,7 +527,7 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   if (!err) err = tf_text_source_join(&engine);
   if (!err) err = tf_remotes_open(&engine);
   if (!err) err = tf_outcomes_open(&engine, tf_live_capture_tap(&live.capture));
-  if (!err) err = tickfuse_warm_continue(&engine, tf_live_intakes_bring_all(config));
+  if (!err) err = go_on(config);
   if (!err) err = start_control(config);
   if (!err) err = start_http(config);
   if (!err) err = tickfuse_warm_begin(&engine, true);

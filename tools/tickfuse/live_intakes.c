@@ -9,6 +9,7 @@
 #include "core/nearest.h"
 #include "source/registry.h"
 #include "source/source.h"
+#include "warm.h"
 
 #define MESSAGE_BYTES_DEFAULT (1u << 20)
 /* Requests that wait while a lane is held up: eight of the largest, or thousands of the usual ones. */
@@ -135,6 +136,10 @@ static void config_of(tf_live_intake_t *row, const tf_config_t *config,
   broker_of(f, &row->config);
   row->config.name = connection->name;
   (void)read_start(f->start, &row->config); /* it was checked */
+  uint64_t position = tickfuse_warm_position(config, connection->name);
+  if (position == 0) return;
+  row->config.start          = TF_INTAKE_BEHIND; /* a snapshot has what was before */
+  row->config.start_position = position;
 }
 
 /* ---- a row ---- */

@@ -68,6 +68,11 @@ uint64_t tickfuse_warm_versions(const tf_config_t *config, tf_engine_options_t *
              : 0;
 }
 
+uint64_t tickfuse_warm_position(const tf_config_t *config, const char *source) {
+  if (!is_exact(config) || !found.bytes) return 0;
+  return tf_snapshot_find_position(found.bytes, found.bytes_cnt, source);
+}
+
 /* True if the engine goes on from what was learnt. */
 static bool load_learnt(tf_engine_t *e, bool is_live) {
   const char *path = e->config->engine.snapshot;
@@ -85,15 +90,14 @@ static bool load_learnt(tf_engine_t *e, bool is_live) {
   return !err;
 }
 
-tf_err_t tickfuse_warm_continue(tf_engine_t *e, bool from_beginning) {
-  if (!is_exact(e->config) || (!found.bytes && !from_beginning)) {
-    if (!from_beginning) tf_engine_continue(e);
+tf_err_t tickfuse_warm_continue(tf_engine_t *e, bool is_recording, bool begins_at_first) {
+  if (!is_exact(e->config) || (!found.bytes && !begins_at_first)) {
+    if (!is_recording) tf_engine_continue(e);
     return TF_OK;
   }
   const char             *path = e->config->engine.snapshot;
-  const tf_snapshot_way_t way  = {.is_exact = true, .from_beginning = from_beginning};
-  tf_err_t err = found.bytes ? tf_snapshot_restore(e, found.bytes, found.bytes_cnt, &way)
-                             : TF_OK; /* from the first event on, which is as exact */
+  const tf_snapshot_way_t way  = {.is_exact = true, .from_beginning = is_recording};
+  tf_err_t err = found.bytes ? tf_snapshot_restore(e, found.bytes, found.bytes_cnt, &way) : TF_OK;
   if (err) return tf_error_add(err, "going on from %s", path);
   tf_emit_expect_again(&e->runner.emit);
   tf_log(TF_LOG_NOTICE, "snapshot_continued", "path=%s books=kept decision_seq=%llu", path,

@@ -17,10 +17,14 @@ void tickfuse_warm_store(const tf_snapshot_store_t *store);
  * options then do. The events that it has behind it, if the engine is to go on exactly from it; else 0. */
 uint64_t tickfuse_warm_versions(const tf_config_t *config, tf_engine_options_t *options);
 
+/* Where a source of that name stood, if the engine is to go on exactly; 0: nowhere. Before the source is opened. */
+uint64_t tickfuse_warm_position(const tf_config_t *config, const char *source);
+
 /* After the sources and sinks were added. With snapshot_restore: exact, the engine goes on from the snapshot, and sinks are told that
- * decisions come again; without one it begins at its first event, if the sources do (from_beginning: a recording). Else a live engine
- * numbers its decisions behind those that sinks hold. E_BOOT_SNAPSHOT, with the reason: it does not fit. */
-tf_err_t tickfuse_warm_continue(tf_engine_t *engine, bool from_beginning);
+ * decisions come again; without one it begins at its first event, where all sources do (begins_at_first). Else a live engine
+ * numbers its decisions behind those that sinks hold. is_recording: the sources cannot seek. E_BOOT_SNAPSHOT, with the reason: it does
+ * not fit. */
+tf_err_t tickfuse_warm_continue(tf_engine_t *engine, bool is_recording, bool begins_at_first);
 
 /* Before start. A snapshot that is there and fits goes first; else the
  * recording is run, if the config names one. A snapshot that is missing or refused is no error: why is
