@@ -18,7 +18,8 @@
   "message_levels_max, cache_dir, batch_max, max_queue_delay, burst_budget, conflate_after, "      \
   "shed_low_after, low_instruments, "                                                              \
   "latency_sample, "                                                                               \
-  "warm_start, snapshot, snapshot_age_max, log_level, helper_cpu, lanes"
+  "warm_start, snapshot, snapshot_age_max, snapshot_every, snapshot_restore, log_level, "          \
+  "helper_cpu, lanes"
 #define FEED_KEYS                                                                                  \
   "name, venue, channels, instruments, instruments_max, url, rest, path, "                         \
   "streams_per_connection, legs, "                                                                 \
@@ -27,14 +28,17 @@
   "fallback_back, "                                                                                \
   "ca_file, insecure, deflate, key_file, "                                                         \
   "instruments_file, reorder_window, metadata_refresh, book_depth, crossed_after, stale_after, "   \
-  "message_bytes_max, fallback"
+  "message_bytes_max, from, broker, stream, partitions, partition, start, user, password_file, "   \
+  "listen, "
+"token_file, cert_file, tls_key_file, fallback"
 #define STRATEGY_KEYS                                                                              \
   "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, "       \
   "require_ready, emit"
 #define ROOT_KEYS                                                                                  \
-  "engine, feeds, bars, peers, universe, features, models, model_cache, gpu, strategies, sinks, "  \
+  "engine, feeds, bars, peers, universe, features, models, model_cache, gpu, texts, strategies, "  \
+  "sinks, "                                                                                        \
   "control, http, "                                                                                \
-  "capture"
+  "capture, group"
 #define LEGAL_LANES                                                                                \
   "allowed: all, [acquire], [acquire, buffer, compute, decide], [buffer, compute, decide], "       \
   "[buffer, compute, decide, emit], [emit]"
@@ -52,7 +56,7 @@
 #define SETS(...)                                                                                  \
   { __VA_ARGS__ }
 
-static const char *const       venues[]   = {"binance-spot", "binance-usdm", "kraken"};
+    static const char *const   venues[]   = {"binance-spot", "binance-usdm", "kraken"};
 static const char *const       sinks[]    = {"journal", "shm"};
 static const char *const       policies[] = {"rule"};
 static const tf_config_known_t known      = {venues, 3, sinks, 2, policies, 1};
