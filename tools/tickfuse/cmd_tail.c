@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "sink/decision_json.h"
 #include "sink/encode.h"
+#include "tail_broker.h"
 #include "wire/decimal.h"
 
 #define WAIT_NS (200 * TF_NS_PER_MS) /* a signal is seen that much later at most */
@@ -23,6 +24,7 @@ typedef struct tail {
   int              code;
   tf_instruments_t instruments; /* names, as the source gives them */
   tf_sink_config_t config;      /* for the encoder */
+  uint32_t         carries;     /* broker: what its records are */
   uint8_t         *text;        /* one line of it */
 } tail_t;
 
@@ -38,7 +40,7 @@ static void on_signal(int signo) {
 /* The encoder's table of names gets a row when its first record comes. */
 static void name_row(tail_t *t, uint32_t id) {
   tf_instruments_t *table = &t->instruments;
-  if (id >= table->cap || (id < table->cnt && table->rows[id].name[0])) return;
+  if (!t->client || id >= table->cap || (id < table->cnt && table->rows[id].name[0])) return;
   const char *name = tf_client_instrument_name(t->client, id);
   if (!name) return;
   snprintf(table->rows[id].name, sizeof table->rows[id].name, "%s", name);
@@ -46,13 +48,14 @@ static void name_row(tail_t *t, uint32_t id) {
 }
 
 static void print_decision(const tail_t *t, const tf_decision_t *d) {
-  const char *name = tf_client_instrument_name(t->client, d->instrument_id);
-  char        price[TF_DECIMAL_TEXT_BYTES];
-  char        score[16] = "-"; /* a rule without a model */
+  const char *name =
+      d->instrument_id < t->instruments.cnt ? t->instruments.rows[d->instrument_id].name : NULL;
+  char price[TF_DECIMAL_TEXT_BYTES];
+  char score[16] = "-"; /* a rule without a model */
   if (!isnan(d->score)) snprintf(score, sizeof score, "%+.4f", (double)d->score);
   tf_decimal_format(d->ref_price, d->ref_price_exp, price);
   printf("%10" PRIu64 "  %-24s %-4s score %-7s  at %-14s book %-7s %s%s%s%s%s\n", d->decision_seq,
-         name ? name : "?", tf_decision_json_action(d->action), score, price,
+         name && *name ? name : "?", tf_decision_json_action(d->action), score, price,
          tf_decision_json_book_state(d->book_state), d->action == TF_ACTION_HOLD ? "because " : "",
          d->action == TF_ACTION_HOLD ? tf_decision_json_hold_reason(d->hold_reason) : "",
          d->route ? " by way of the fallback: " : "",
@@ -78,6 +81,7 @@ static void print_record(tail_t *t, const tf_client_message_t *message) {
   bool                 is_decision = message->carries == TF_CARRIES_DECISIONS;
   const tf_decision_t *d           = message->record;
   if (is_decision && t->actions_only && d->action == TF_ACTION_HOLD) return;
+  if (is_decision) name_row(t, d->instrument_id);
   if (is_decision && !t->json)
     print_decision(t, d);
   else if (print_json(t, message) != TF_OK)
@@ -149,6 +153,93 @@ static void tail_all(tail_t *t) {
   tf_client_counts(t->client, &counts);
   if (counts.lost)
     fprintf(stderr, "tickfuse: %" PRIu64 " read, %" PRIu64 " lost\n", counts.records, counts.lost);
+}
+
+/* ---- a broker's stream ---- */
+
+/* "D.decisions.VENUE.SYMBOL": the instrument is what the subject ends with. */
+static void name_by_subject(tail_t *t, uint32_t id, const char *subject) {
+  tf_instruments_t *table  = &t->instruments;
+  const char       *symbol = strrchr(subject, '.'), *venue = symbol;
+  while (venue && venue > subject && venue[-1] != '.') venue--;
+  if (!symbol || venue == subject || id >= table->cap) return;
+  snprintf(table->rows[id].name, sizeof table->rows[id].name, "%s.%.*s", symbol + 1,
+           (int)(symbol - venue), venue);
+  if (id >= table->cnt) table->cnt = id + 1;
+}
+
+static void print_stored(tail_t *t, const tf_tail_message_t *m) {
+  static _Alignas(64) uint8_t record[TF_SINK_RECORD_BYTES_MAX];
+  const size_t                fixed = t->carries == TF_CARRIES_DECISIONS ? sizeof(tf_decision_t)
+                                      : t->carries == TF_CARRIES_FEATURES ? sizeof(tf_feature_record_t)
+                                                                          : sizeof(tf_event_t);
+  const bool                  fits  = t->carries == TF_CARRIES_FEATURES
+                                          ? m->bytes_cnt >= fixed && (m->bytes_cnt - fixed) % 8 == 0
+                                          : m->bytes_cnt == fixed;
+  if (m->is_text) {
+    fwrite(m->bytes, 1, m->bytes_cnt, stdout);
+    if (m->bytes[m->bytes_cnt - 1] != '\n') putchar('\n');
+    if (t->left != UINT64_MAX) t->left--;
+  } else if (!fits || m->bytes_cnt > sizeof record) {
+    t->code = TF_EXIT_DATA;
+    stopped = 1;
+    fprintf(stderr,
+            "tickfuse: %s: message %" PRIu64
+            ", %s: %u bytes are no record of the kind that --carries "
+            "says\n",
+            t->name, m->position, m->subject, m->bytes_cnt);
+  } else {
+    memcpy(record, m->bytes, m->bytes_cnt);
+    tf_client_message_t message = {
+        .record = record, .record_bytes = m->bytes_cnt, .carries = t->carries};
+    tf_record_shape_t shape =
+        tf_record_shape((tf_carries_t)t->carries, (uint32_t)(m->bytes_cnt - fixed) / 8);
+    name_by_subject(t, tf_record_instrument(&shape, record), m->subject);
+    print_record(t, &message);
+  }
+}
+
+/* Told when it changes. Without --follow a connection that goes is the end. */
+static void look_at_broker(tail_t *t, const tf_tail_broker_t *broker, tf_tail_counts_t *last) {
+  tf_tail_counts_t now;
+  tf_tail_broker_counts(broker, &now);
+  if (now.gaps > last->gaps)
+    fprintf(stderr, "tickfuse: %s: %" PRIu64 " messages are not there any more\n", t->name,
+            now.gaps - last->gaps);
+  if (now.refused > last->refused)
+    fprintf(stderr, "tickfuse: %s: %" PRIu64 " messages cannot be read\n", t->name,
+            now.refused - last->refused);
+  if (!t->follow && now.errors > last->errors) { /* the log has said why */
+    t->code = TF_EXIT_FAILED;
+    stopped = 1;
+  }
+  *last = now;
+}
+
+static int tail_broker(tail_t *t, bool oldest, const tf_client_options_t *options) {
+  tf_tail_broker_t *broker;
+  tf_tail_message_t m;
+  tf_tail_counts_t  last = {0};
+  tf_err_t          err =
+      tf_tail_broker_open(t->url, oldest, options->token_file, options->ca_file, &broker);
+  if (err) return tf_cli_fail(err), TF_EXIT_USAGE;
+  t->instruments.cap  = TF_CLIENT_INSTRUMENTS_MAX;
+  t->instruments.rows = calloc(t->instruments.cap, sizeof *t->instruments.rows);
+  if (!t->instruments.rows) t->code = TF_EXIT_FAILED;
+  while (t->instruments.rows && !stopped && t->left) {
+    if (tf_tail_broker_next(broker, WAIT_NS, &m)) {
+      print_stored(t, &m);
+      continue;
+    }
+    fflush(stdout);
+    look_at_broker(t, broker, &last);
+  }
+  fflush(stdout);
+  if (!stopped) look_at_broker(t, broker, &last);
+  tf_tail_broker_close(broker);
+  free(t->instruments.rows);
+  free(t->text);
+  return t->code;
 }
 
 /* ---- the command ---- */
@@ -230,7 +321,8 @@ int tf_cmd_tail(int argc, char **argv) {
       "tail SOURCE [--json] [--actions] [--count N] [--oldest | --resume N] [--follow] ...",
       "Prints what a sink gives out, decisions above all, as it comes. SOURCE is the NAME of a\n"
       "shared-memory stream, the FILE of a journal, or a URL: shm:NAME, journal:FILE, unix:/PATH,\n"
-      "tcp://HOST:PORT, tls://HOST:PORT, ws://HOST:PORT/PATH, wss://HOST:PORT/PATH.\n"
+      "tcp://HOST:PORT, tls://HOST:PORT, ws://HOST:PORT/PATH, wss://HOST:PORT/PATH, a broker's:\n"
+      "nats://HOST:PORT/STREAM, kafka://HOST:PORT/TOPIC[/PARTITION].\n"
       "What will not come is told, with its exact sequences, on standard error.",
       options,
       TF_ARRAY_CNT(options),
@@ -255,5 +347,12 @@ int tf_cmd_tail(int argc, char **argv) {
   if (a.carries_cnt && !carries_of(a.carries[0], &to.carries)) return TF_EXIT_USAGE;
   signal(SIGINT, on_signal);
   signal(SIGTERM, on_signal);
-  return tail_run(&t, &to);
+  if (!tf_tail_broker_is(t.url)) return tail_run(&t, &to);
+  if (a.resume_cnt) {
+    fprintf(stderr,
+            "tickfuse: --resume N: a broker's stream is read with --oldest, or from now on\n");
+    return TF_EXIT_USAGE;
+  }
+  t.carries = to.carries;
+  return tail_broker(&t, a.oldest, &to);
 }
