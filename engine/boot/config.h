@@ -294,6 +294,9 @@ typedef struct tf_config_model {
 #define TF_CONFIG_OF_SYMBOL     "{symbol}"
 #define TF_CONFIG_OF_INSTRUMENT "{instrument}"
 
+/* In any text: what `tickfuse group` makes the number of an engine's partition, four digits. */
+#define TF_CONFIG_OF_PARTITION "{partition}"
+
 /* Is it one an instrument, its file the base of them all? */
 TF_INLINE bool tf_config_model_has_owns(const tf_config_model_t *model) {
   for (const char *at = model->registry; at && *at; at++)

@@ -93,10 +93,16 @@ const char *tf_config_strings_check(const tf_config_node_t *node, int64_t min, i
 }
 
 static bool is_name(const char *text, bool ident) {
+  const size_t place = sizeof TF_CONFIG_OF_PARTITION - 1;
   if (!isalpha((unsigned char)text[0]) && text[0] != '_') return false;
-  for (; *text; text++)
-    if (!isalnum((unsigned char)*text) && *text != '_' && (ident || (*text != '-' && *text != '.')))
+  for (; *text; text++) {
+    if (isalnum((unsigned char)*text) || *text == '_') continue;
+    if (ident) return false;
+    if (!strncmp(text, TF_CONFIG_OF_PARTITION, place))
+      text += place - 1;
+    else if (*text != '-' && *text != '.')
       return false;
+  }
   return true;
 }
 

@@ -19,7 +19,7 @@ def main():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     page = mmap.mmap(int(argument("--lease-fd")), 16, prot=mmap.PROT_READ)
-    path = next(a for a in sys.argv if a.startswith("control.path=")).split("=", 1)[1]
+    path = next(a for a in sys.argv if a.startswith("control.path=")).split("=", 1)[1].strip('"')
     with open(path + ".args", "w") as args:
         args.write("\n".join(sys.argv[1:]))
     beats = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

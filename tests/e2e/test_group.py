@@ -14,7 +14,7 @@ import time
 import unittest
 
 from brokers import Nats, wait_until
-from harness import ROOT, TICKFUSE, run
+from harness import ROOT, SMALL, TICKFUSE, run
 from test_brokers import Pump
 
 PARTITIONS = 6
@@ -275,6 +275,88 @@ class FencedJetStream(unittest.TestCase):
         got = self.decisions()
         self.assertEqual([seq for _, seq in got], list(range(1, len(got) + 1)))
         self.assertEqual([epoch for epoch, _ in got], sorted(epoch for epoch, _ in got))
+
+
+FEATURES = 'features: [mid, "ema(mid, 20)", "zscore(mid, 50)"]'
+STRATEGIES = 'strategies: [{name: up, buy: "spread > 0", books: all}, {name: down, sell: "zscore(mid, 50) < 0", books: all}]'
+WHOLE = """
+engine: {{log_level: info}}
+feeds: [{{name: wall, venue: events, from: nats, broker: "{url}", stream: EVENTS, partitions: {partitions}, start: all, times: kept}}]
+{features}
+{strategies}
+sinks: [{{type: nats, url: "{url}", stream: "D_{{partition}}", stream_create: true, policy: block, format: json}}]
+group: {{name: spot, partitions: {partitions}, lease: 3s, store: nats, url: "{url}", snapshot_every: 200ms, log_dir: "{dir}"}}
+"""
+SINK = '{{type: nats, url: "{url}", stream: {stream}, stream_create: true, policy: block, drain: 120s, {more}}}'
+INPUT = f"binance-spot:{SMALL / 'binance_spot_made.txt'}"
+
+
+@unittest.skipUnless(shutil.which("nats-server"), "nats-server is not installed")
+class Engines(unittest.TestCase):
+    """Engines of a group over a venue's events in JetStream, killed and stopped with their members: what they decided is what one engine
+    decides, each decision once and in order. TF_GROUP_ROUNDS: how often a member is lost."""
+    PARTITIONS = 4
+
+    def setUp(self):
+        self.server = self.enterContext(Nats())
+        self.group = self.enterContext(Group("nats", "url: x"))
+        self.url = f"nats://127.0.0.1:{self.server.port}"
+        pathlib.Path(self.group.config).write_text(WHOLE.format(
+            url=self.url, dir=self.group.dir, partitions=self.PARTITIONS, features=FEATURES, strategies=STRATEGIES))
+
+    def record(self, stream, more):
+        """One engine replays the recording; what it printed."""
+        path = pathlib.Path(self.group.dir, "one.yaml")
+        sink = SINK.format(url=self.url, stream=stream, more=more)
+        path.write_text(f"feeds: [{{name: main, venue: binance-spot}}]\n{FEATURES}\n{STRATEGIES}\nsinks: [{sink}]\n")
+        return json.loads(run("replay", path, "--input", INPUT, "--json")[0])
+
+    def decisions(self, stream):
+        rows = [json.loads(body) for subject, _, body in self.server.read(stream) if not subject.endswith(".epoch")]
+        return sorted(rows, key=lambda row: row["decision_seq"]) if stream == "ONE" else rows
+
+    def streams(self):
+        return [f"D_{p:04}" for p in range(self.PARTITIONS)]
+
+    @staticmethod
+    def by_instrument(rows):
+        keys = ("ts_event_ns", "ts_recv_ns", "action", "score", "ref_price", "book_state", "hold_reason", "strategy")
+        lists = {}
+        for row in rows:
+            lists.setdefault(row["instrument"], []).append([row[key] for key in keys])
+        return lists
+
+    def test_decisions_are_one_engines_whoever_is_lost(self):
+        whole = self.record("ONE", "format: json")["decisions"]
+        self.assertGreater(whole, 100)
+        names = ["a", "b"]
+        for name in names:
+            self.group.start(name)
+        wait_until("both are there", lambda: sorted(len(v) for k, v in self.group.holders().items() if k) == [2, 2])
+        self.record("EVENTS", f"carries: events, partitions: {self.PARTITIONS}")
+        for number in range(int(os.environ.get("TF_GROUP_ROUNDS", "3"))):
+            before = {row["partition"]: row["epoch"] for row in self.group.status()["partitions"]}
+            name = names[number % 2]
+            lost = self.group.holders().get(name, [])
+            if number % 3 == 1:
+                self.group.send(name, signal.SIGSTOP)
+            else:
+                self.group.kill(name)
+            wait_until("others have what it had", lambda: all(
+                row["epoch"] > before[row["partition"]] for row in self.group.status()["partitions"] if row["partition"] in lost))
+            if number % 3 == 1:
+                self.group.send(name, signal.SIGCONT)
+            else:
+                self.group.start(name)
+        wait_until("all is decided", lambda: sum(len(self.decisions(stream)) for stream in self.streams()) >= whole, 120)
+        for name in names:
+            self.group.end(name)
+        rows = []
+        for stream in self.streams():
+            got = self.decisions(stream)
+            self.assertEqual([row["decision_seq"] for row in got], list(range(1, len(got) + 1)), f"{stream}: no gap, no duplicate")
+            rows += got
+        self.assertEqual(self.by_instrument(rows), self.by_instrument(self.decisions("ONE")))
 
 
 if __name__ == "__main__":

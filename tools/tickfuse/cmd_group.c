@@ -17,6 +17,8 @@
 #include "registry.h"
 #include "snapshot_group.h"
 
+#define STATUS_NS (10 * TF_NS_PER_SEC) /* who looks on may wait */
+
 static volatile sig_atomic_t signals;
 
 static void on_signal(int signo) {
@@ -171,7 +173,8 @@ int tf_cmd_group(int argc, char **argv) {
   code = tickfuse_load_config(args.path, args.sets, args.set_cnt, &config);
   if (code != TF_EXIT_DONE) return code;
   tf_log_level_set((tf_log_level_t)config->engine.log_level);
-  tf_err_t err = tickfuse_group_store(config, config->group.lease_ns / 8, &store, &state);
+  tf_err_t err = tickfuse_group_store(config, args.status ? STATUS_NS : config->group.lease_ns / 8,
+                                      &store, &state);
   if (!err && args.status)
     err = tf_group_status_print(config, store, state, args.json);
   else if (!err)

@@ -11,7 +11,7 @@
 
 const tf_config_value_t *tf_group_args_place(const tf_config_t *config) {
   for (const tf_config_value_t *v = config->values; v; v = v->next)
-    if (strstr(v->text, TICKFUSE_GROUP_PLACE)) return v;
+    if (strstr(v->text, TF_CONFIG_OF_PARTITION)) return v;
   return NULL;
 }
 
@@ -24,7 +24,7 @@ static bool is_partition_of_feed(const tf_config_t *config, const char *path) {
 }
 
 static bool is_wanted(const tf_config_t *config, const tf_config_value_t *v) {
-  return strstr(v->text, TICKFUSE_GROUP_PLACE) || is_partition_of_feed(config, v->path);
+  return strstr(v->text, TF_CONFIG_OF_PARTITION) || is_partition_of_feed(config, v->path);
 }
 
 /* "sinks[0].stream" as --set wants it: "sinks.0.stream". */
@@ -36,14 +36,16 @@ static size_t put_path(char *text, const char *path) {
   return cnt;
 }
 
+/* In quotes, or digits alone would be a number; lists have theirs. */
 static void put_value(char *text, size_t at, const char *value, const char *digits) {
-  const char *place;
-  while ((place = strstr(value, TICKFUSE_GROUP_PLACE))) {
+  const char *place, *quote = strchr("[{\"", *value) ? "" : "\"";
+  at += (size_t)snprintf(text + at, TEXT_BYTES - at, "%s", quote);
+  while ((place = strstr(value, TF_CONFIG_OF_PARTITION))) {
     at +=
         (size_t)snprintf(text + at, TEXT_BYTES - at, "%.*s%s", (int)(place - value), value, digits);
-    value = place + strlen(TICKFUSE_GROUP_PLACE);
+    value = place + strlen(TF_CONFIG_OF_PARTITION);
   }
-  snprintf(text + at, TEXT_BYTES - at, "%s", value);
+  snprintf(text + at, TEXT_BYTES - at, "%s%s", value, quote);
 }
 
 static bool fits(const tf_config_value_t *v) {
@@ -67,7 +69,7 @@ tf_err_t tf_group_args_init(tf_group_args_t *args, const tf_config_t *config, co
     if (!fits(v)) return TF_ERR(E_CONFIG_VALUE, "%s: longer than a group hands on", v->path);
     if (args->text_cnt + set_cnt + OWN_SETS > TF_CONFIG_SETS_MAX)
       return TF_ERR(E_CONFIG_CONFLICT,
-                    "more than %u values with " TICKFUSE_GROUP_PLACE " and --set together",
+                    "more than %u values with " TF_CONFIG_OF_PARTITION " and --set together",
                     TF_CONFIG_SETS_MAX - OWN_SETS);
     args->texts[args->text_cnt] = malloc(TEXT_BYTES);
     if (!args->texts[args->text_cnt]) return TF_ERR(E_CORE_NO_MEMORY, "arguments of an engine");
@@ -82,15 +84,17 @@ void tf_group_args_fini(tf_group_args_t *args) {
 }
 
 static void write_texts(tf_group_args_t *args, uint32_t partition) {
-  char     digits[16], number[16];
+  char     digits[16];
   uint32_t i = 0;
   snprintf(digits, sizeof digits, TF_PARTITION_FORMAT, partition);
-  snprintf(number, sizeof number, "%u", partition);
   for (const tf_config_value_t *v = args->config->values; v; v = v->next) {
     if (!is_wanted(args->config, v)) continue;
-    size_t at = put_path(args->texts[i], v->path);
-    put_value(args->texts[i++], at, is_partition_of_feed(args->config, v->path) ? number : v->text,
-              digits);
+    char  *text = args->texts[i++];
+    size_t at   = put_path(text, v->path);
+    if (is_partition_of_feed(args->config, v->path))
+      snprintf(text + at, TEXT_BYTES - at, "%u", partition);
+    else
+      put_value(text, at, v->text, digits);
   }
 }
 
@@ -107,7 +111,7 @@ const char *const *tf_group_args_of(void *self, uint32_t partition, uint32_t epo
   for (uint32_t i = 0; i < args->set_cnt; i++) *argv++ = "--set", *argv++ = args->sets[i];
   *argv++ = "--set", *argv++ = "http.listen=off";
   if (args->config->group.snapshot_every_ns) {
-    snprintf(args->snapshot, sizeof args->snapshot, "engine.snapshot=" TF_PARTITION_FORMAT,
+    snprintf(args->snapshot, sizeof args->snapshot, "engine.snapshot=p" TF_PARTITION_FORMAT,
              partition);
     snprintf(args->every, sizeof args->every, "engine.snapshot_every=%lluus",
              (unsigned long long)(args->config->group.snapshot_every_ns / TF_NS_PER_US));

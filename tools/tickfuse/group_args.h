@@ -6,8 +6,6 @@
 
 #include "boot/config.h"
 
-#define TICKFUSE_GROUP_PLACE "{partition}"
-
 typedef struct tf_group_args {
   const tf_config_t *config;
   const char        *program;

@@ -10,7 +10,6 @@
 #include "boot/remotes.h"
 #include "boot/runtimes.h"
 #include "boot/serving.h"
-#include "boot/snapshot.h"
 #include "boot/text_source.h"
 #include "cli.h"
 #include "core/clock.h"
@@ -186,13 +185,8 @@ static bool is_session(uint32_t row_idx) { return tf_feed_is_dialed(live.plan.ro
 
 static tf_err_t start_intake(const tf_config_t *config, uint32_t i) {
   const tf_live_connection_t *row = &live.plan.rows[i];
-  const tf_engine_options_t  *o   = &engine.options;
-  bool     is_exact = config->engine.snapshot_restore == TF_CONFIG_RESTORE_EXACT && o->snapshot;
-  uint64_t position =
-      is_exact ? tf_snapshot_find_position(o->snapshot, o->snapshot_bytes, row->name) : 0;
-  tf_err_t err =
-      tf_live_intakes_start(&live.intakes, config, &live.plan, i, position, &engine.instruments,
-                            tf_live_capture_tap(&live.capture), &live.sources[i]);
+  tf_err_t err = tf_live_intakes_start(&live.intakes, config, &live.plan, i, &engine.instruments,
+                                       tf_live_capture_tap(&live.capture), &live.sources[i]);
   if (err) return err;
   live.source_cnt              = i + 1;
   live.sources[i]->is_required = config->feeds[row->feed_idx].required;
@@ -386,10 +380,17 @@ static tf_err_t start_http(const tf_config_t *config) {
   return err;
 }
 
+/* Do all sources bring the first event that there ever was? Of those that keep their events. */
+static bool begins_at_first(const tf_config_t *config) {
+  for (uint32_t i = 0; i < live.plan.cnt; i++)
+    if (strcmp(config->feeds[live.plan.rows[i].feed_idx].start, "all") != 0) return false;
+  return true;
+}
+
 /* A source begins behind its position; where a snapshot has none, and all bring their first event again, that is passed over. */
 static tf_err_t go_on(const tf_config_t *config) {
   bool is_exact = config->engine.snapshot_restore == TF_CONFIG_RESTORE_EXACT;
-  bool brings = is_exact && tf_live_intakes_bring_all(config), seeks = false;
+  bool brings = is_exact && begins_at_first(config), seeks = false;
   for (uint32_t i = 0; i < live.plan.cnt; i++)
     seeks |= tickfuse_warm_position(config, live.plan.rows[i].name) > 0;
   return tickfuse_warm_continue(&engine, brings && !seeks, brings);

@@ -178,7 +178,7 @@ static tf_err_t make_source(tf_live_intake_t *row, const tf_config_t *config,
 }
 
 tf_err_t tf_live_intakes_start(tf_live_intakes_t *intakes, const tf_config_t *config,
-                               const tf_live_plan_t *plan, uint32_t row_idx, uint64_t position,
+                               const tf_live_plan_t *plan, uint32_t row_idx,
                                tf_instruments_t *instruments, tf_tap_t tap, tf_source_t **source) {
   const tf_live_connection_t *connection = &plan->rows[row_idx];
   tf_live_intake_t           *row        = &intakes->rows[row_idx];
@@ -186,10 +186,6 @@ tf_err_t tf_live_intakes_start(tf_live_intakes_t *intakes, const tf_config_t *co
   row->name                              = connection->name;
   TF_ASSERT(row->intake != NULL); /* the plan has checked it */
   config_of(row, config, connection);
-  if (position) {
-    row->config.start          = TF_INTAKE_BEHIND;
-    row->config.start_position = position;
-  }
   tf_err_t err = make_inbox(row);
   if (!err)
     err = make_source(row, config, connection, row_idx, intakes->texts, instruments, tap, source);
@@ -200,12 +196,6 @@ tf_err_t tf_live_intakes_start(tf_live_intakes_t *intakes, const tf_config_t *co
     tf_log(TF_LOG_NOTICE, "events_listening", "feed=%s address=%s port=%u", row->name, row->listen,
            row->intake->port(row->state));
   return TF_OK;
-}
-
-bool tf_live_intakes_bring_all(const tf_config_t *config) {
-  for (uint32_t i = 0; i < config->feed_cnt; i++)
-    if (!config->feeds[i].broker || strcmp(config->feeds[i].start, "all") != 0) return false;
-  return config->feed_cnt > 0;
 }
 
 void tf_live_intakes_close(tf_live_intakes_t *intakes) {

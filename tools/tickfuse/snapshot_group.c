@@ -41,6 +41,9 @@ tf_err_t tickfuse_group_store(const tf_config_t *config, uint64_t timeout_ns,
   return (*store)->open(&c, state);
 }
 
+/* "p0042" */
+static uint32_t partition_of(const char *name) { return (uint32_t)strtoul(name + 1, NULL, 10); }
+
 static tf_err_t put(void *self, const char *name, const tf_snapshot_mark_t *mark, const void *bytes,
                     size_t bytes_cnt) {
   (void)self;
@@ -48,7 +51,7 @@ static tf_err_t put(void *self, const char *name, const tf_snapshot_mark_t *mark
                                         .decision_seq = mark->decision_seq,
                                         .taken_ns     = tf_clock_wall_ns(),
                                         .bytes_cnt    = bytes_cnt,
-                                        .partition    = (uint32_t)strtoul(name, NULL, 10),
+                                        .partition    = partition_of(name),
                                         .epoch        = mark->epoch};
   if (bytes_cnt > TF_GROUP_SNAPSHOT_BYTES_MAX)
     return TF_ERR(E_GROUP_STORE, "a snapshot of %zu bytes; at most %llu are allowed", bytes_cnt,
@@ -69,11 +72,11 @@ static tf_err_t get(void *self, const char *name, uint32_t back_cnt, void **byte
   tf_group_snapshot_t snapshot;
   uint8_t            *got = NULL;
   (void)self;
-  switch (
-      group.store->get(group.state, (uint32_t)strtoul(name, NULL, 10), back_cnt, &snapshot, &got)) {
+  switch (group.store->get(group.state, partition_of(name), back_cnt, &snapshot, &got)) {
   case TF_GROUP_DONE: break;
   case TF_GROUP_LOST:
-    return TF_ERR(E_BOOT_SNAPSHOT_NONE, "partition %s has no snapshot in the group's store", name);
+    return TF_ERR(E_BOOT_SNAPSHOT_NONE, "partition %u has no snapshot in the group's store",
+                  partition_of(name));
   case TF_GROUP_FAILED: return tf_error_code();
   }
   *bytes     = got;

@@ -11,7 +11,7 @@
 tf_err_t tickfuse_group_store(const tf_config_t *config, uint64_t timeout_ns,
                               const tf_group_store_t **store, void **state);
 
-/* Of this process, from now on: names are numbers of partitions. As the above. */
+/* Of this process, from now on: a partition's name is p0042. As the above. */
 tf_err_t tickfuse_snapshots_of_group(const tf_config_t *config, tf_snapshot_store_t *store);
 
 #endif

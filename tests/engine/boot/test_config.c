@@ -35,8 +35,7 @@
   "require_ready, emit"
 #define ROOT_KEYS                                                                                  \
   "engine, feeds, bars, peers, universe, features, models, model_cache, gpu, texts, strategies, "  \
-  "sinks, "                                                                                        \
-  "control, http, "                                                                                \
+  "sinks, control, http, "                                                                         \
   "capture, group"
 #define LEGAL_LANES                                                                                \
   "allowed: all, [acquire], [acquire, buffer, compute, decide], [buffer, compute, decide], "       \
@@ -321,12 +320,28 @@ static const char keys_from_sinks[] =
     "control: {path: /run/x/socket, token_file: t.yaml}\n"
     "http: {listen: \"[::1]:8090\"}\n"
     "capture: {path: cap, policy: stop, ring: 48MiB, flush: 5ms, sync: 7s, rotate_size: 2MiB, "
-    "rotate_time: 3m, level: 9}\n";
+    "rotate_time: 3m, level: 9}\n"
+    "group: {name: g, partitions: 4096, member: m, share: 3, lease: 700ms, stop: 9s, "
+    "snapshot_every: off, store: dir, url: \"nats://h:3\", dir: d, user: u, "
+    "password_file: t.yaml, token_file: t.yaml, ca_file: t.yaml, cert_file: t.yaml, "
+    "tls_key_file: t.yaml, log_dir: l, program: p}\n";
 static char all_keys[sizeof keys_to_strategies + sizeof keys_from_sinks];
 
 static void every_key_reaches_its_field(void **state) {
   (void)state;
   tf_config_t *c = load(all_keys, NULL, 0);
+  assert_string_equal(c->group.name, "g");
+  assert_int_equal(c->group.partitions, 4096);
+  assert_string_equal(c->group.member, "m");
+  assert_int_equal(c->group.share_max, 3);
+  assert_int_equal(c->group.lease_ns, 700 * TF_NS_PER_MS);
+  assert_int_equal(c->group.stop_ns, 9 * TF_NS_PER_SEC);
+  assert_int_equal(c->group.snapshot_every_ns, 0);
+  assert_int_equal(c->group.store, TF_CONFIG_GROUP_DIR);
+  assert_string_equal(c->group.url, "nats://h:3");
+  assert_string_equal(c->group.dir, "d");
+  assert_string_equal(c->group.log_dir, "l");
+  assert_string_equal(c->group.program, "p");
   assert_int_equal(c->engine.profile, TF_CONFIG_PROFILE_MAXIMUM);
   assert_int_equal(c->engine.idle, TF_CONFIG_IDLE_SLEEP);
   assert_int_equal(c->engine.feature_isa, TF_CONFIG_ISA_AVX2);
