@@ -28,8 +28,8 @@ def families(listing, row, row_of):
     return found
 
 
-WHY = {"BOOK": "reads levels of the book, which stay on the lane", "OTHERS": "reads other instruments", "TEXT": "is of texts, of which the card is not told",
-       "FORM": "is not written as a step, nor shared yet"}
+WHY = {"BOOK": "reads levels of the book, which stay on the lane", "OTHERS": "reads other instruments",
+       "TEXT": "reads texts, which the card is not told", "FORM": "is not written as a step, nor shared yet"}
 
 
 def absent_of(card, known):

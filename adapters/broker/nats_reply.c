@@ -43,7 +43,8 @@ static const tf_json_key_t state_keys[]     = {TF_JSON_KEY("last_seq", TF_JSON_W
                                                TF_JSON_KEY("first_seq", TF_JSON_WANT_U64)};
 static const tf_json_key_t delivered_keys[] = {TF_JSON_KEY("consumer_seq", TF_JSON_WANT_U64),
                                                TF_JSON_KEY("stream_seq", TF_JSON_WANT_U64)};
-static const tf_json_key_t headers_key[]    = {TF_JSON_KEY("hdrs", TF_JSON_WANT_TEXT)};
+static const tf_json_key_t message_keys[]   = {TF_JSON_KEY("hdrs", TF_JSON_WANT_TEXT),
+                                               TF_JSON_KEY("seq", TF_JSON_WANT_U64)};
 
 #define KEYS_MAX TOP_CNT
 
@@ -156,12 +157,14 @@ static void take_header(const char *text, const char *name, char value[TF_NATS_I
 }
 
 static void take_headers(const tf_json_value_t *headers, tf_nats_reply_t *reply) {
-  char text[HEADERS_BYTES_MAX + 1];
+  char text[HEADERS_BYTES_MAX + 1], epoch[TF_NATS_ID_BYTES] = "";
   if (headers->kind != TF_JSON_STRING || headers->escaped) return;
   size_t cnt = base64_read(headers->bytes, headers->bytes_cnt, text, HEADERS_BYTES_MAX);
   text[cnt]  = '\0';
   take_header(text, "\r\nNats-Msg-Id:", reply->message_id);
   take_header(text, "\r\n" TF_NATS_WRITER ":", reply->writer);
+  take_header(text, "\r\n" TF_NATS_EPOCH ":", epoch);
+  reply->epoch = (uint32_t)strtoul(epoch, NULL, 10);
 }
 
 bool tf_nats_reply_seq(const char *message_id, const char *stream, uint64_t *seq) {
@@ -172,6 +175,7 @@ bool tf_nats_reply_seq(const char *message_id, const char *stream, uint64_t *seq
     if (__builtin_mul_overflow(*seq, UINT64_C(10), seq) ||
         __builtin_add_overflow(*seq, (uint64_t)(*at - '0'), seq))
       return false;
+  if (*at == '.') at += 1 + strspn(at + 1, "0123456789"); /* the epoch */
   return *at == '\0';
 }
 
@@ -246,7 +250,9 @@ tf_err_t tf_nats_reply_read(tf_nats_ask_t ask, const char *bytes, size_t bytes_c
     take_text(&top, TOP_CREATED, reply->created, sizeof reply->created);
     return TF_OK;
   case TF_NATS_GET:
-    if (!member(&top, TOP_MESSAGE, &inner, headers_key, 1)) return lacks("message");
+    if (!member(&top, TOP_MESSAGE, &inner, message_keys, TF_ARRAY_CNT(message_keys)))
+      return lacks("message");
+    (void)number_of(&inner, 1, &reply->seq);
     if (value_of(&inner, 0)) take_headers(value_of(&inner, 0), reply);
     return TF_OK;
   case TF_NATS_CONSUMER:

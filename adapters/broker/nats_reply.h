@@ -9,9 +9,9 @@
 
 #define TF_NATS_REPLY_BYTES_MAX (256u << 10) /* a longer one is refused */
 #define TF_NATS_ID_BYTES        128u         /* of a message id with its NUL */
-
-/* Header of a message: which process wrote it. */
+/* Headers of a message: which process wrote it, and of an engine of a group under which epoch. */
 #define TF_NATS_WRITER "Tf-Writer"
+#define TF_NATS_EPOCH  "Tf-Epoch"
 
 /* err_code of errors that mean something of their own. */
 #define TF_NATS_STREAM_NOT_FOUND  10059
@@ -22,7 +22,7 @@ typedef struct tf_nats_reply {
   bool     is_error;
   uint32_t code, err_code;
   char     text[192]; /* the error's description; printable, cut */
-  /* of an acknowledgement: the message's in the stream; of INFO: the last one's; of CONSUMER: up to where it has looked
+  /* of an acknowledgement: the message's in the stream; of INFO: the last one's; of GET: the message's; of CONSUMER: up to where it has looked
    * for messages to deliver */
   uint64_t seq;
   bool     is_duplicate;
@@ -34,8 +34,9 @@ typedef struct tf_nats_reply {
   uint64_t pending;      /* CONSUMER: and how many wait in the stream */
   uint64_t waiting;      /* CONSUMER: requests for messages that it knows of */
   char     message_id
-      [TF_NATS_ID_BYTES];        /* MSG.GET: its Nats-Msg-Id; "" if it has none, or a longer one */
-  char writer[TF_NATS_ID_BYTES]; /* and its TF_NATS_WRITER, likewise */
+      [TF_NATS_ID_BYTES]; /* MSG.GET: its Nats-Msg-Id; "" if it has none, or a longer one */
+  char     writer[TF_NATS_ID_BYTES]; /* and its TF_NATS_WRITER, likewise */
+  uint32_t epoch;                    /* and its TF_NATS_EPOCH; 0: it has none */
 } tf_nats_reply_t;
 
 /* What was asked. */
@@ -62,7 +63,7 @@ typedef struct tf_nats_delivery {
 /* False: no such subject, or its numbers are none. */
 bool tf_nats_delivery_read(const char *reply_subject, tf_nats_delivery_t *delivery);
 
-/* "DECISIONS-1042" of stream DECISIONS: 1042. False: another stream's, or nobody's. */
+/* "DECISIONS-1042" of stream DECISIONS: 1042, and so of epoch 7 "DECISIONS-1042.7". False: another stream's, or nobody's. */
 bool tf_nats_reply_seq(const char *message_id, const char *stream, uint64_t *seq);
 
 #endif

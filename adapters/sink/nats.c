@@ -13,6 +13,10 @@
  * window, and an acknowledgement of one is one of all before it. A connection begins with reading the
  * stream's last message, whose id says where to go on. Any trouble ends the connection.
  *
+ * An engine of a group has ids STREAM-SEQUENCE.EPOCH, and begins its epoch by a message of its own to STREAM.epoch, behind the
+ * epoch that began last and whatever else is written meanwhile: what a predecessor has on the way expects an id of its own epoch before
+ * it, and is refused. Each message carries the epoch, and whoever finds a later one at the tail is fenced off for good (docs/adr/0059).
+ *
  * The stream is this sink's alone. Subjects are STREAM.KIND.VENUE.INSTRUMENT, for consumers to filter by
  * (DECISIONS.decisions.BINANCE-SPOT.BTCUSDT); with `partitions` STREAM.KIND.PPPP.VENUE.INSTRUMENT, PPPP the instrument's
  * partition (tf/partition.h). What is of no instrument, a command among events, is in partition 0000, NONE.NONE. The
@@ -43,6 +47,14 @@ typedef enum phase {
   PHASE_READY
 } phase_t;
 
+/* What an engine of a group asks for once it knows the stream. */
+typedef enum step {
+  STEP_NONE,
+  STEP_EPOCH, /* the epoch that began last */
+  STEP_BEGIN, /* our own was sent */
+  STEP_RECORD /* the last record */
+} step_t;
+
 typedef struct nats {
   tf_broker_t    broker;
   tf_nats_link_t link;
@@ -51,9 +63,11 @@ typedef struct nats {
   uint64_t       now_ns, deadline_ns; /* of the answer, or of the next acknowledgement */
   uint32_t       connection;
   uint64_t       tail_seq, acked_seq;
+  uint64_t       stream_seq; /* of the stream's last message when the tail was read */
   char           writer[17]; /* ours */
   bool           is_tail_foreign;
-  uint64_t       stream_seq;          /* of the stream's last message when the tail was read */
+  bool           is_fenced;           /* off: the stream is a later epoch's */
+  step_t         step;                /* of an engine of a group */
   uint64_t       sent_seq, again_seq; /* the highest ever sent, and on earlier connections */
   uint64_t       chain_seq;           /* of the record sent last; 0: none on this connection yet */
   uint64_t       flight_seqs[FLIGHT_CNT]; /* by token % FLIGHT_CNT */
@@ -71,6 +85,7 @@ static void disconnect(nats_t *n) {
   n->phase       = PHASE_IDLE;
   n->deadline_ns = UINT64_MAX;
   n->chain_seq   = 0;
+  n->step        = STEP_NONE;
   n->flight_tail = n->flight_head; /* in doubt; the next tail settles it */
 }
 
@@ -111,9 +126,93 @@ static void ready(nats_t *n, uint64_t tail_seq) {
   n->tail_seq = n->acked_seq = tail_seq;
   n->is_tail_foreign         = false;
   n->phase                   = PHASE_READY;
+  n->step                    = STEP_NONE;
   n->deadline_ns             = UINT64_MAX;
   n->connection++;
   tf_broker_ready(&n->broker, tail_seq);
+}
+
+/* ---- epochs of a group: which has begun, ours begins, the last record ---- */
+
+static const char *kind_of(uint8_t carries) {
+  static const char *const kinds[TF_CARRIES_CNT] = {[TF_CARRIES_DECISIONS] = "decisions",
+                                                    [TF_CARRIES_EVENTS]    = "events",
+                                                    [TF_CARRIES_QUOTES]    = "quotes",
+                                                    [TF_CARRIES_FEATURES]  = "features"};
+  return kinds[carries];
+}
+
+static void ask_for(nats_t *n, step_t step, const char *subjects) {
+  char body[SUBJECT_BYTES];
+  snprintf(body, sizeof body, "{\"last_by_subj\":\"%s.%s\"}", n->broker.config->stream, subjects);
+  n->step = step;
+  request(n, TF_NATS_GET, body);
+}
+
+static void ask_for_record(nats_t *n) {
+  char subjects[32];
+  snprintf(subjects, sizeof subjects, "%s.>", kind_of(n->broker.config->shape.carries));
+  ask_for(n, STEP_RECORD, subjects);
+}
+
+static natsStatus set_epoch(const nats_t *n, natsMsg *msg) {
+  char number[16];
+  if (!n->broker.config->is_fenced) return NATS_OK;
+  snprintf(number, sizeof number, "%u", n->broker.config->epoch);
+  return natsMsgHeader_Set(msg, TF_NATS_EPOCH, number);
+}
+
+static natsStatus send_epoch(nats_t *n, uint64_t last_seq) {
+  const tf_sink_config_t *config = n->broker.config;
+  char     subject[SUBJECT_BYTES], reply[TF_NATS_INBOX_BYTES + 8], text[TF_NATS_ID_BYTES];
+  natsMsg *msg = NULL;
+  snprintf(subject, sizeof subject, "%s.epoch", config->stream);
+  snprintf(reply, sizeof reply, "%sask", n->link.inbox);
+  natsStatus status = natsMsg_Create(&msg, subject, reply, "", 0);
+  snprintf(text, sizeof text, "%s-epoch.%u", config->stream, config->epoch);
+  if (status == NATS_OK) status = natsMsgHeader_Set(msg, "Nats-Msg-Id", text);
+  snprintf(text, sizeof text, "%llu", (unsigned long long)last_seq);
+  if (status == NATS_OK)
+    status = natsMsgHeader_Set(msg, "Nats-Expected-Last-Subject-Sequence", text);
+  if (status == NATS_OK) status = set_epoch(n, msg);
+  if (status == NATS_OK) status = natsConnection_PublishMsg(n->link.nc, msg);
+  natsMsg_Destroy(msg);
+  return status;
+}
+
+/* Behind the epoch that began last, as STREAM.epoch's message number last_seq says; 0: none has. */
+static void begin_epoch(nats_t *n, uint64_t last_seq) {
+  n->step           = STEP_BEGIN;
+  n->ask            = TF_NATS_PUBLISH;
+  n->deadline_ns    = n->now_ns + TF_BROKER_ANSWER_NS_MAX;
+  natsStatus status = send_epoch(n, last_seq);
+  if (status != NATS_OK)
+    TROUBLE(n, "%s.epoch: %s", n->broker.config->stream, natsStatus_GetText(status));
+}
+
+static void take_step(nats_t *n, const tf_nats_reply_t *reply) {
+  const tf_sink_config_t *config  = n->broker.config;
+  bool                    is_none = reply->is_error && reply->err_code == TF_NATS_MESSAGE_NOT_FOUND;
+  uint64_t                seq     = n->acked_seq;
+  if (reply->is_error && !is_none) {
+    TROUBLE(n, "JetStream refuses epoch %u: %u, %u: %s", config->epoch, reply->code,
+            reply->err_code, reply->text);
+  } else if (reply->epoch > config->epoch) {
+    disconnect(n);
+    n->is_fenced = true;
+  } else if (n->step == STEP_EPOCH && reply->epoch < config->epoch) {
+    begin_epoch(n, reply->seq);
+  } else if (n->step == STEP_BEGIN) {
+    n->stream_seq = reply->seq;
+    ask_for_record(n);
+  } else if (n->step == STEP_EPOCH) {
+    ask_for_record(n);
+  } else if (is_none || tf_nats_reply_seq(reply->message_id, config->stream, &seq)) {
+    ready(n, seq);
+  } else {
+    TROUBLE(n, "a message of stream %s is not this sink's (Nats-Msg-Id \"%s\")", config->stream,
+            reply->message_id);
+  }
 }
 
 static void ask_for_tail(nats_t *n, const tf_nats_reply_t *info) {
@@ -127,6 +226,10 @@ static void ask_for_tail(nats_t *n, const tf_nats_reply_t *info) {
     return;
   }
   n->stream_seq = info->seq;
+  if (n->broker.config->is_fenced) {
+    ask_for(n, STEP_EPOCH, "epoch");
+    return;
+  }
   if (info->seq == 0) {
     ready(n, 0);
     return;
@@ -168,7 +271,9 @@ static void take_refusal(nats_t *n, const tf_nats_reply_t *reply) {
 }
 
 static void take_answer(nats_t *n, const tf_nats_reply_t *reply) {
-  if (reply->is_error)
+  if (n->step)
+    take_step(n, reply);
+  else if (reply->is_error)
     take_refusal(n, reply);
   else if (n->ask == TF_NATS_GET)
     take_tail(n, reply);
@@ -250,14 +355,6 @@ static void take_messages(nats_t *n) {
 
 /* ---- sending ---- */
 
-static const char *kind_of(uint8_t carries) {
-  static const char *const kinds[TF_CARRIES_CNT] = {[TF_CARRIES_DECISIONS] = "decisions",
-                                                    [TF_CARRIES_EVENTS]    = "events",
-                                                    [TF_CARRIES_QUOTES]    = "quotes",
-                                                    [TF_CARRIES_FEATURES]  = "features"};
-  return kinds[carries];
-}
-
 /* What a token of a subject may not hold becomes '_'. */
 static char subject_char(char c) {
   return (unsigned char)c <= ' ' || c == '.' || c == '*' || c == '>' || c == 0x7f ? '_' : c;
@@ -291,19 +388,28 @@ static void subject_of(const tf_sink_config_t *config, const void *record, char 
   subject[at] = '\0';
 }
 
+/* The epoch is part of a group's ids: what a predecessor sends is then no duplicate, which would be acknowledged, and
+ * expects an id before it that is not the last. */
+static void put_id(const nats_t *n, uint64_t seq, char id[TF_NATS_ID_BYTES]) {
+  const tf_sink_config_t *config = n->broker.config;
+  int chars = snprintf(id, TF_NATS_ID_BYTES, "%s-%llu", config->stream, (unsigned long long)seq);
+  if (config->is_fenced)
+    snprintf(id + chars, TF_NATS_ID_BYTES - (size_t)chars, ".%u", config->epoch);
+}
+
 static natsStatus set_headers(nats_t *n, natsMsg *msg, uint64_t seq) {
-  const char *stream = n->broker.config->stream;
-  char        id[TF_NATS_ID_BYTES];
-  snprintf(id, sizeof id, "%s-%llu", stream, (unsigned long long)seq);
+  char id[TF_NATS_ID_BYTES];
+  put_id(n, seq, id);
   natsStatus status = natsMsgHeader_Set(msg, "Nats-Msg-Id", id);
   if (status != NATS_OK) return status;
   if (n->chain_seq) {
-    snprintf(id, sizeof id, "%s-%llu", stream, (unsigned long long)n->chain_seq);
+    put_id(n, n->chain_seq, id);
     status = natsMsgHeader_Set(msg, "Nats-Expected-Last-Msg-Id", id);
   } else {
     snprintf(id, sizeof id, "%llu", (unsigned long long)n->stream_seq);
     status = natsMsgHeader_Set(msg, "Nats-Expected-Last-Sequence", id);
   }
+  if (status == NATS_OK) status = set_epoch(n, msg);
   if (status == NATS_OK) status = natsMsgHeader_Set(msg, TF_NATS_WRITER, n->writer);
   if (status != NATS_OK) return status;
   return natsMsgHeader_Set(msg, "Content-Type", tf_encode_content_type(n->broker.config->format));
@@ -349,6 +455,14 @@ static void outlet_flush(void *state, uint64_t now_ns) {
 static void outlet_poll(void *state, uint64_t now_ns, uint64_t wait_ns, tf_outlet_view_t *view) {
   nats_t *n = state;
   n->now_ns = now_ns;
+  if (n->is_fenced) {
+    view->phase = TF_OUTLET_FAILED;
+    (void)TF_ERR(
+        E_SINK_FENCED,
+        "stream %s: a later epoch than %u has begun on it: another engine has the partition",
+        n->broker.config->stream, n->broker.config->epoch);
+    return;
+  }
   if (n->phase == PHASE_IDLE && now_ns >= n->broker.trouble.retry_ns) {
     tf_nats_link_dial(&n->link);
     n->phase = PHASE_DIALING;

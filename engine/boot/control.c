@@ -15,6 +15,7 @@
 #include "boot/model_places.h"
 #include "boot/model_server.h"
 #include "boot/remotes.h"
+#include "boot/snapshot_live.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -381,6 +382,20 @@ static tf_err_t send_request(tf_control_t *c, const tf_control_request_t *r, jso
   return err;
 }
 
+/* One is begun; what became of it status tells. */
+static tf_err_t ask_snapshot(const tf_control_t *c, json_t *answer) {
+  tf_snapshot_live_t *live = c->config.engine->snapshots;
+  if (!live)
+    return TF_ERR(E_CONTROL_REQUEST,
+                  "this engine takes no snapshots: engine.snapshot names no file");
+  if (!tf_snapshot_live_request(live))
+    return TF_ERR(
+        E_CONTROL_REQUEST,
+        "a snapshot is under way: its decisions are awaited in the sinks, or it is copied");
+  json_object_set_new(answer, "snapshots", tf_control_snapshots(c->config.engine));
+  return TF_OK;
+}
+
 static tf_err_t answer_request(tf_control_t *c, const char *line, size_t line_cnt, json_t *answer) {
   tf_control_request_t request;
   tf_err_t             err = tf_control_request_parse(line, line_cnt, &request);
@@ -410,6 +425,7 @@ static tf_err_t answer_request(tf_control_t *c, const char *line, size_t line_cn
   if (request.command == TF_CONTROL_COMMAND_CACHE) return tell_cache(c, &request, answer);
   if (request.command == TF_CONTROL_COMMAND_MODEL) return tell_models(c, &request, answer);
   if (request.command == TF_CONTROL_COMMAND_WORKER) return tell_worker(c, &request, answer);
+  if (request.command == TF_CONTROL_COMMAND_SNAPSHOT) return ask_snapshot(c, answer);
   if (request.command == TF_CONTROL_COMMAND_DRAIN) {
     tf_engine_stop(c->config.engine);
     return TF_OK;

@@ -49,10 +49,11 @@ static tf_err_t read_command(const char *text, tf_control_request_t *r) {
       return TF_OK;
     }
   const char *near = tf_nearest_name(text, names, TF_CONTROL_COMMAND_CNT);
-  return TF_ERR(E_CONTROL_REQUEST,
-                "command \"%s\" is not known%s%s%s; known: status halt resume position drain "
-                "subscribe unsubscribe streams model cache worker",
-                shown(text), near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+  return TF_ERR(
+      E_CONTROL_REQUEST,
+      "command \"%s\" is not known%s%s%s; known: status halt resume position drain snapshot "
+      "subscribe unsubscribe streams model cache worker",
+      shown(text), near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
 static tf_err_t copy_text(const char *key, const char *text, char *to, size_t cap) {
@@ -213,9 +214,10 @@ tf_err_t tf_control_request_parse(const char *line, size_t line_cnt, tf_control_
   }
   json_object_foreach(root, key, value) if (!err) err = read_member(key, value, r);
   if (!err && !json_object_get(root, "command"))
-    err = TF_ERR(E_CONTROL_REQUEST,
-                 "\"command\" is missing: status, halt, resume, position, drain, subscribe, "
-                 "unsubscribe, streams, model, cache or worker");
+    err = TF_ERR(
+        E_CONTROL_REQUEST,
+        "\"command\" is missing: status, halt, resume, position, drain, snapshot, subscribe, "
+        "unsubscribe, streams, model, cache or worker");
   bool has_both = json_object_get(root, "instrument") && json_object_get(root, "position");
   if (!err && r->command == TF_CONTROL_COMMAND_POSITION && !has_both)
     err = TF_ERR(E_CONTROL_REQUEST, "position wants \"instrument\" and \"position\"");

@@ -5,6 +5,7 @@
  *   {"command":"model","verb":"swap","model":"lstm","version":"4","sha256":"..."}
  *   {"command":"cache","verb":"pin","key":"models/BTCUSDT/lstm"}
  *   {"command":"worker","verb":"restart","model":"lstm"}
+ *   {"command":"snapshot"}
  * Pure: text in, struct out; allocates (jansson). */
 #ifndef TF_BOOT_CONTROL_REQUEST_H
 #define TF_BOOT_CONTROL_REQUEST_H
@@ -22,7 +23,8 @@
   X(STREAMS, "streams")                                                                            \
   X(MODEL, "model")                                                                                \
   X(CACHE, "cache")                                                                                \
-  X(WORKER, "worker")
+  X(WORKER, "worker")                                                                              \
+  X(SNAPSHOT, "snapshot")
 
 #define TF_CONTROL_MODEL_VERBS  "list load swap rollback drop canary promote abort"
 #define TF_CONTROL_CACHE_VERBS  "list pin unpin evict warm"

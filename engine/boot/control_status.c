@@ -1,4 +1,5 @@
 #include "boot/control_status.h"
+#include "boot/snapshot_live.h"
 
 #include <unistd.h>
 
@@ -167,6 +168,31 @@ static json_t *status_latency(const tf_metrics_t *page) {
   return object;
 }
 
+json_t *tf_control_snapshots(const tf_engine_t *e) {
+  tf_snapshot_counts_t c;
+  tf_snapshot_live_counts(e->snapshots, &c);
+  const struct {
+    const char *key;
+    uint64_t    value;
+  } rows[] = {
+      {"begun",        c.begun       },
+      {"put",          c.put         },
+      {"failed",       c.failed      },
+      {"declined",     c.declined    },
+      {"given_up",     c.given_up    },
+      {"bytes",        c.bytes       },
+      {"decision_seq", c.decision_seq},
+      {"ingest_seq",   c.ingest_seq  },
+      {"put_ns",       c.put_ns      },
+      {"copy_ns",      c.copy_ns     },
+      {"touched",      c.touched     },
+  };
+  json_t *object = json_object();
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++)
+    json_object_set_new(object, rows[i].key, json_integer((json_int_t)rows[i].value));
+  return object;
+}
+
 void tf_control_status(const tf_control_status_t *self, json_t *answer) {
   const tf_engine_t  *e    = self->engine;
   const tf_metrics_t *page = e->publish.page;
@@ -201,6 +227,7 @@ void tf_control_status(const tf_control_status_t *self, json_t *answer) {
   json_object_set_new(answer, "shed", status_shed(page));
   json_object_set_new(answer, "tick_to_decision_ns", status_latency(page));
   json_object_set_new(answer, "feeds", status_feeds(e));
+  if (e->snapshots) json_object_set_new(answer, "snapshots", tf_control_snapshots(e));
   if (e->runtimes || e->remotes) json_object_set_new(answer, "models", status_models(e));
   json_t *texts = tf_text_source_json(e->texts, false);
   if (texts) json_object_set_new(answer, "texts", texts);

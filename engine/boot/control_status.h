@@ -16,4 +16,7 @@ typedef struct tf_control_status {
 /* Its members are added to answer. */
 void tf_control_status(const tf_control_status_t *self, json_t *answer);
 
+/* What became of the snapshots of an engine that takes some (boot/snapshot_live.h). */
+json_t *tf_control_snapshots(const tf_engine_t *engine);
+
 #endif

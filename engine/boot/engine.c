@@ -16,6 +16,7 @@
 #include "boot/runtimes.h"
 #include "boot/serving.h"
 #include "boot/sinks.h"
+#include "boot/snapshot_live.h"
 #include "boot/text_source.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -619,6 +620,7 @@ tf_err_t tf_engine_join(tf_engine_t *e) {
 }
 
 void tf_engine_fini(tf_engine_t *e) {
+  tf_snapshot_live_fini(e->snapshots);
   tf_emit_close(&e->runner.emit, tf_clock_wall_ns());
   tf_outcomes_fini(e->outcome_capture);
   tf_text_source_fini(e->texts);

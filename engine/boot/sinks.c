@@ -83,6 +83,7 @@ static tf_sink_config_t config_of(tf_engine_t *e, uint32_t i, const tf_sink_t *s
       .durable         = s->durable,
       .key_file        = s->key_file,
       .epoch           = e->epoch,
+      .is_fenced       = e->options.epoch != 0,
       .is_replay       = e->options.is_replay,
       .is_filtered     = tf_sink_choice_is_filtered(s),
       .partition_cnt   = s->partition_cnt,

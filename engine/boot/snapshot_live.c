@@ -10,7 +10,8 @@
 #include "core/log.h"
 #include "stage/lane_walk.h"
 
-#define LOOK_NS TF_NS_PER_MS /* between looks of the snapshots' thread */
+#define LOOK_NS     TF_NS_PER_MS         /* between looks of the snapshots' thread */
+#define FILTERED_NS (300 * TF_NS_PER_MS) /* three of a journal's intervals */
 
 /* Who has the memory. Each goes on to the next, by the thread that it names; with release, since the memory goes along. */
 typedef enum phase {
@@ -50,7 +51,8 @@ struct tf_snapshot_live {
   bool                 has_thread;
   uint64_t             asked, stopping; /* by any thread */
   uint64_t             next_ns;
-  tf_snapshot_counts_t counts; /* shown */
+  uint64_t             ready_ns; /* when it was first seen to be READY; 0: it is not */
+  tf_snapshot_counts_t counts;   /* shown */
 };
 
 static phase_t phase_of(const tf_snapshot_live_t *s) {
@@ -196,23 +198,41 @@ static bool while_idle(void *self) {
 static bool is_settled(const tf_snapshot_live_t *s, const tf_emit_sink_t *sink) {
   tf_sink_counts_t c;
   tf_emit_counts(sink, &c);
-  uint64_t dropped = c.dropped_full + c.dropped_oldest + c.dropped_closed + c.dropped_broken;
-  if (c.acked + dropped + c.conflated < s->decisions + c.recovered) return false;
+  uint64_t dropped  = c.dropped_full + c.dropped_oldest + c.dropped_closed + c.dropped_broken;
+  uint64_t filtered = tf_load_relaxed(&sink->filtered); /* relaxed: a count */
+  if (c.acked + dropped + c.conflated + filtered < s->decisions + c.recovered) return false;
   if (dropped > 0 || !sink->sink->durable_seq || sink->sink->counts) return true;
   uint64_t last = sink->sink->last_seq ? sink->sink->last_seq(sink->state) : 0;
   uint64_t seq  = sink->sink->durable_seq(sink->state);
-  return (seq > last ? seq : last) >= head_of(s)->mark.decision_seq;
+  if ((seq > last ? seq : last) >= head_of(s)->mark.decision_seq) return true;
+  /* The last ones may have been left out by its filter: what it took it has synced by then. */
+  return sink->filter && tf_clock_monotonic_ns() - s->ready_ns > FILTERED_NS;
 }
 
 static bool are_settled(const tf_snapshot_live_t *s) {
   const tf_emit_t *emit = &s->engine->runner.emit;
   for (uint32_t i = 0; i < emit->sink_cnt; i++)
-    if (!is_settled(s, &emit->sinks[i])) return false;
+    if (emit->sinks[i].shape.carries == TF_CARRIES_DECISIONS && !is_settled(s, &emit->sinks[i]))
+      return false;
   return true;
 }
 
 /* relaxed: counts, each complete by itself, as all of these */
 static void show(uint64_t *word, uint64_t value) { tf_store_relaxed(word, value); }
+
+/* Into the metrics' page. */
+static void publish(const tf_snapshot_live_t *s) {
+  static const tf_metric_t METRICS[] = {
+      TF_METRIC_SNAPSHOTS_PUT,      TF_METRIC_SNAPSHOTS_FAILED,      TF_METRIC_SNAPSHOTS_DECLINED,
+      TF_METRIC_SNAPSHOTS_GIVEN_UP, TF_METRIC_SNAPSHOT_BYTES,        TF_METRIC_SNAPSHOT_TIME,
+      TF_METRIC_SNAPSHOT_COPY,      TF_METRIC_SNAPSHOT_DECISION_SEQ, TF_METRIC_SNAPSHOT_INGEST_SEQ};
+  tf_snapshot_counts_t c;
+  tf_snapshot_live_counts(s, &c);
+  const uint64_t values[] = {c.put,    c.failed,  c.declined,     c.given_up,  c.bytes,
+                             c.put_ns, c.copy_ns, c.decision_seq, c.ingest_seq};
+  for (size_t i = 0; i < TF_ARRAY_CNT(METRICS); i++)
+    tf_publish_process(&s->engine->publish, METRICS[i], values[i]);
+}
 
 static void put(tf_snapshot_live_t *s) {
   tf_snapshot_head_t *head = head_of(s);
@@ -258,11 +278,16 @@ static void step(tf_snapshot_live_t *s) {
   if (phase == PHASE_IDLE && is_due(s, tf_clock_monotonic_ns())) {
     tf_count_add(&s->counts.begun, 1);
     set_phase(s, PHASE_WANTED);
-  } else if (phase == PHASE_READY && are_settled(s)) {
+  } else if (phase == PHASE_READY) {
+    if (s->ready_ns == 0) s->ready_ns = tf_clock_monotonic_ns();
+    if (!are_settled(s)) return;
     put(s);
+    publish(s);
+    s->ready_ns = 0;
     set_phase(s, PHASE_IDLE);
   } else if (phase == PHASE_DECLINED || phase == PHASE_NO_ROOM) {
     decline(s, phase);
+    publish(s);
     set_phase(s, PHASE_IDLE);
   }
 }
@@ -343,9 +368,17 @@ tf_err_t tf_snapshot_live_start(tf_engine_t *e, const tf_snapshot_live_config_t 
 void tf_snapshot_live_stop(tf_snapshot_live_t *s) {
   if (!s) return;
   tf_store_release(&s->stopping, 1); /* pairs with: run_thread */
-  if (s->has_thread) pthread_join(s->thread, NULL);
-  step(s);
-  if (phase_of(s) != PHASE_IDLE) tf_count_add(&s->counts.given_up, 1);
-  tf_arena_fini(&s->arena);
+  if (!s->has_thread) return;
+  pthread_join(s->thread, NULL);
+  s->has_thread = false;
+  if (phase_of(s) == PHASE_READY) step(s);
+  if (phase_of(s) == PHASE_IDLE) return;
+  tf_count_add(&s->counts.given_up, 1);
+  publish(s);
+}
+
+void tf_snapshot_live_fini(tf_snapshot_live_t *s) {
+  tf_snapshot_live_stop(s);
+  if (s) tf_arena_fini(&s->arena);
   free(s);
 }

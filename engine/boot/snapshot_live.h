@@ -33,7 +33,7 @@ typedef struct tf_snapshot_live_config {
   uint64_t            every_ns; /* 0: on demand alone */
 } tf_snapshot_live_config_t;
 
-/* Each word by one thread, shown to any. */
+/* Each word by one thread, shown to any; in the metrics too. */
 typedef struct tf_snapshot_counts {
   uint64_t begun;    /* = put + failed + declined + given_up + under way (0 or 1) */
   uint64_t put;      /* the store has them */
@@ -51,8 +51,10 @@ typedef struct tf_snapshot_counts {
  * E_CORE_NO_MEMORY, E_CORE_THREAD. */
 tf_err_t tf_snapshot_live_start(tf_engine_t *engine, const tf_snapshot_live_config_t *config,
                                 tf_snapshot_live_t **live);
-/* After the engine was joined: what is under way is put if its decisions are out, else given up. Accepts NULL, as the others do. */
+/* After the engine was joined: what is under way is put if its decisions are out, else given up. Then, once nobody asks any more (the
+ * engine's fini does it), its memory goes. Both accept NULL; stop, to be called again. */
 void tf_snapshot_live_stop(tf_snapshot_live_t *live);
+void tf_snapshot_live_fini(tf_snapshot_live_t *live);
 
 /* Any thread: one as soon as may be. False: one is under way. */
 bool tf_snapshot_live_request(tf_snapshot_live_t *live);

@@ -55,9 +55,8 @@ static void publish_live(void *self, tf_event_t *e) {
 static int poll_texts(tf_source_t *source, uint64_t now_ns) {
   tf_text_source_t *t = (tf_text_source_t *)source;
   (void)now_ns;
-  if (TF_LIKELY(!t->is_stopping)) return (int)tf_texts_poll(t->texts, tf_clock_wall_ns());
-  tf_texts_drain(t->texts, tf_clock_wall_ns());
-  return TF_SOURCE_DONE;
+  return TF_UNLIKELY(t->is_stopping) ? TF_SOURCE_DONE
+                                     : (int)tf_texts_poll(t->texts, tf_clock_wall_ns());
 }
 
 /* Its events are published by the port. */
@@ -67,7 +66,12 @@ static int poll_nothing(tf_source_t *source, uint64_t now_ns) {
   return TF_SOURCE_DONE;
 }
 
-static void stop_texts(tf_source_t *source) { ((tf_text_source_t *)source)->is_stopping = true; }
+/* Behind the feeds, which have handed over all that they heard. */
+static void stop_texts(tf_source_t *source) {
+  tf_text_source_t *t = (tf_text_source_t *)source;
+  t->is_stopping      = true;
+  tf_texts_drain(t->texts, tf_clock_wall_ns());
+}
 
 static const tf_source_ops_t live_ops     = {.poll = poll_texts, .stop = stop_texts};
 static const tf_source_ops_t in_place_ops = {.poll = poll_nothing, .stop = stop_texts};

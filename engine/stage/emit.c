@@ -143,6 +143,12 @@ void tf_emit_records(tf_emit_t *emit, const tf_record_shape_t *shape, const void
   offer_all(emit, shape->carries, records, n, shape->bytes);
 }
 
+const char *tf_emit_broken_text(const tf_emit_t *emit) {
+  for (uint32_t i = 0; i < emit->sink_cnt; i++)
+    if (emit->sinks[i].broken) return emit->sinks[i].broken_text;
+  return NULL;
+}
+
 void tf_emit_expect_again(tf_emit_t *emit) {
   uint64_t last[TF_CARRIES_CNT] = {0};
   for (uint32_t i = 0; i < emit->sink_cnt; i++) {

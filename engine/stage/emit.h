@@ -54,6 +54,9 @@ void tf_emit_offer(tf_emit_t *emit, tf_decision_t *decisions, uint32_t n,
  * own last; one that keeps none was given what any other has. Before start. */
 void tf_emit_expect_again(tf_emit_t *emit);
 
+/* Why the first sink that broke did; NULL: none has. After join. */
+const char *tf_emit_broken_text(const tf_emit_t *emit);
+
 /* Offers n records of another shape than decisions to every sink that carries them, in order. */
 void tf_emit_records(tf_emit_t *emit, const tf_record_shape_t *shape, const void *records,
                      uint32_t n);

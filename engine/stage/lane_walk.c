@@ -68,8 +68,9 @@ void tf_lane_walk_learnt(tf_lane_t *lane, tf_lane_instrument_t *in, tf_walk_t *w
   TF_WALK_MEMBERS(w, m, bid, trade_side);
   tf_walk(w, &m->has_quote, sizeof m->has_quote);
   TF_WALK_MEMBERS(w, m, mark_price, funding_rate);
+  TF_WALK_MEMBERS(w, m, text_score, text_ns);
   tf_walk(w, &in->keeper.book.change_cnt, sizeof in->keeper.book.change_cnt);
-  TF_WALK_MEMBERS(w, in, bid_price, ask_price);
+  TF_WALK_MEMBERS(w, in, bid_price, ask_qty);
   TF_WALK_MEMBERS(w, in, trade_price, has_trade);
   tf_walk(w, &in->position, sizeof in->position);
   tf_walk(w, in->bars, lane->buffer.bar_cnt * sizeof in->bars[0]);

@@ -30,7 +30,7 @@ def free_ports(count):
 class Stage:
     def __init__(self):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="tickfuse-docs-"))
-        self.exchange_port, self.http_port = free_ports(2)
+        self.exchange_port, self.http_port, self.events_port = free_ports(3)
         self.suffix = f"docs-{os.getpid()}"
         for name in ("README.md", "docs", "engine", "include", "kernels", "models", "tests", "tools"):
             (self.root / name).symlink_to(ROOT / name)
@@ -46,6 +46,7 @@ class Stage:
         """The text with this stage's ports, folder and stream names."""
         text = re.sub(r"\b9001\b", str(self.exchange_port), text)
         text = re.sub(r"\b8090\b", str(self.http_port), text)
+        text = re.sub(r"\b8091\b", str(self.events_port), text)
         text = re.sub(r"(?<![\w/])/tmp/", f"{self.root}/tmp/", text)
         text = re.sub(r"\b(tail|bot|bot_cpp|shm:|shm|path:|path=) ?(decisions|faulty)\b",
                       lambda m: f"{m[0]}-{self.suffix}", text)

@@ -3,8 +3,10 @@ when: in each partition's file the epochs never go down, however members die, st
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -13,6 +15,7 @@ import unittest
 
 from brokers import Nats, wait_until
 from harness import ROOT, TICKFUSE, run
+from test_brokers import Pump
 
 PARTITIONS = 6
 ENGINE = ROOT / "tests" / "e2e" / "fake_engine.py"
@@ -210,6 +213,68 @@ class JetStream(Members, unittest.TestCase):
             self.server.start()
             wait_until("all live again", lambda: all(now > then for now, then in zip(group.epochs(), before)))
             group.check_order(self)
+
+
+@unittest.skipUnless(shutil.which("nats-server"), "nats-server is not installed")
+class FencedJetStream(unittest.TestCase):
+    """A predecessor that stood still while another took over writes nothing more. broker_pump stands for the engines."""
+    ENDLESS = 1 << 40
+
+    def setUp(self):
+        self.server = self.enterContext(Nats())
+        self.server.make("D")
+        self.pumps = []
+        self.addCleanup(lambda: [pump.kill() for pump in self.pumps])
+
+    def pump(self, epoch, up_to):
+        pump = Pump(self.server, up_to, f"epoch={epoch}", "pause_us=200", "create=1")
+        self.pumps.append(pump)
+        return pump
+
+    def decisions(self):
+        """[(epoch, sequence)] in the stream's order, without what begins an epoch."""
+        messages = self.server.read("D")
+        return [(int(h["Tf-Epoch"]), struct.unpack_from("<Q", body)[0]) for subject, h, body in messages if subject != "D.epoch"]
+
+    def grow(self, by):
+        size = self.server.last("D")
+        wait_until("the stream grows", lambda: self.server.last("D") >= size + by)
+
+    def test_who_stood_still_is_fenced_off(self):
+        for epoch in range(10, 20, 2):
+            old = self.pump(epoch, self.ENDLESS)
+            self.grow(random.randrange(2, 300))
+            old.process.send_signal(signal.SIGSTOP)
+            young = self.pump(epoch + 1, self.ENDLESS)
+            self.grow(200)
+            old.process.send_signal(signal.SIGCONT)
+            old.wait_for("E_SINK_FENCED")
+            self.assertEqual(old.process.wait(timeout=60), 1)
+            self.assertIn(f"a later epoch than {epoch} has begun on it", old.said())
+            self.grow(50)
+            counts, said, status = young.stop()
+            self.assertEqual((status, counts["pending"]), (0, 0), said)
+        got = self.decisions()
+        self.assertEqual([seq for _, seq in got], list(range(1, len(got) + 1)), "no gap, no duplicate")
+        self.assertEqual([epoch for epoch, _ in got], sorted(epoch for epoch, _ in got), "epochs follow one another")
+
+    def test_an_earlier_epoch_does_not_begin(self):
+        self.assertEqual(self.pump(7, 100).wait()[2], 0)
+        counts, said, status = self.pump(6, 200).wait()
+        self.assertEqual((status, counts["acked"]), (1, 0), said)
+        self.assertIn("E_SINK_FENCED", said)
+        self.assertEqual(self.pump(7, 150).wait()[2], 0)  # the same one goes on
+        self.assertEqual(self.decisions(), [(7, seq) for seq in range(1, 151)])
+
+    def test_two_that_begin_at_once_leave_one(self):
+        for epoch in range(10, 30, 2):
+            both = [self.pump(epoch + i, self.ENDLESS) for i in range(2)]
+            both[0].wait_for("E_SINK_FENCED")
+            self.grow(20)
+            both[1].stop()
+        got = self.decisions()
+        self.assertEqual([seq for _, seq in got], list(range(1, len(got) + 1)))
+        self.assertEqual([epoch for epoch, _ in got], sorted(epoch for epoch, _ in got))
 
 
 if __name__ == "__main__":

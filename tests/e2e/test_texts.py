@@ -1,13 +1,17 @@
 """Texts in the pipeline: heard by a feed, read by a model, an event each, which features and rules read. A replay of the texts
 reads them in place and decides the same whatever its pace and threads."""
+import http.client
 import json
 import pathlib
+import re
+import signal
+import subprocess
 import sys
 import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import SMALL, main, run
+from harness import ROOT, SMALL, TICKFUSE, main, run, wait_until
 
 TEXT = SMALL / "text"
 LABELS = "negative:-1,neutral:0,positive:1"
@@ -21,7 +25,75 @@ texts: {{file: {model}}}
 strategies:
   - {{name: news, books: [none, ok], buy: "text_score > 0.5", sell: "text_score < -0.5"}}
 """
+LIVE = """
+engine: {{idle: sleep, lanes: {lanes}}}
+feeds:
+  - {{name: desk, venue: events, listen: "127.0.0.1:0", token_file: {at}/token, instruments: [BTC.DESK, ETH.DESK], rate_max: 0}}
+features: [text_score, text_novelty, "text_count(60s)"]
+texts: {{file: {at}/live.safetensors, queue: 16, deadline: 1h}}
+capture: {{path: {at}/capture, flush: 10ms}}
+control: {{path: {at}/control/socket}}
+strategies:
+  - {{name: news, books: all, buy: "text_score > 0.5", sell: "text_score < -0.5"}}
+sinks: [{{type: "null"}}]
+"""
+LONG, TOKEN = 120, "a-token-of-tests"
 ONE, THREE = "[{stages: all}]", "[{stages: [acquire]}, {stages: [buffer, compute, decide]}, {stages: [emit]}]"
+
+
+class Live:
+    """`tickfuse run` that hears texts by POST."""
+
+    def __init__(self, at, model, lanes):
+        self.at = at
+        (at / "live.safetensors").write_bytes(model.read_bytes())
+        (at / "token").write_text(TOKEN + "\n")
+        (at / "token").chmod(0o600)
+        self.config = at / "live.yaml"
+        self.config.write_text(LIVE.format(lanes=lanes, at=at))
+        self.log = open(at / "live.log", "w+")
+        self.process = subprocess.Popen([TICKFUSE, "run", str(self.config), "--json"], stdout=subprocess.PIPE, stderr=self.log, text=True,
+                                        cwd=ROOT)
+        self.port = int(wait_until(self.listening, LONG, "the listener"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+        self.log.close()
+
+    def listening(self):
+        said = pathlib.Path(self.log.name).read_text()
+        assert self.process.poll() is None, said
+        found = re.search(r"events_listening feed=desk .* port=(\d+)", said)
+        return found and found[1]
+
+    def post(self, lines):
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LONG)
+        c.request("POST", "/v1/events", "\n".join(lines) + "\n",
+                  {"Content-Type": "application/x-ndjson", "Authorization": f"Bearer {TOKEN}"})
+        answer = c.getresponse()
+        said = answer.read()
+        c.close()
+        assert answer.status == 200, said
+
+    def texts(self):
+        out, _ = run("control", self.at / "control/socket", "status", "--json")
+        return json.loads(out)["texts"]
+
+    def finish(self):
+        self.process.send_signal(signal.SIGINT)
+        out, _ = self.process.communicate(timeout=LONG)
+        assert self.process.returncode == 0, pathlib.Path(self.log.name).read_text()
+        return json.loads(out)
+
+    def replay(self):
+        """Of what it captured, with the model gone."""
+        (self.at / "live.safetensors").unlink()
+        out, _ = run("replay", self.config, "--json", "--input", self.at / "capture")
+        return json.loads(out)
 
 
 def text(name, words, number, **more):
@@ -80,6 +152,33 @@ class Texts(unittest.TestCase):
         self.assertEqual(len({done["events_hash"] for done in runs}), 1)
         self.assertEqual(len({done["decisions_hash"] for done in runs}), 1)
         self.assertEqual(runs[0]["texts"]["answered"], 40)
+
+    def check_live(self, live):
+        done, again = live.finish(), live.replay()
+        texts = done["texts"]
+        self.assertEqual((done["ledger"]["residual"], again["ledger"]["residual"]), (0, 0))
+        self.assertEqual(texts["heard"], texts["answered"] + sum(texts["missed"].values()))
+        self.assertEqual(done["events"]["text"], texts["heard"])
+        for key in ("messages", "events", "events_hash", "decisions", "decisions_hash"):
+            self.assertEqual(again[key], done[key], key)
+        return done
+
+    def test_texts_that_are_posted_are_answered_and_the_capture_replays_without_the_model(self):
+        for lanes in (ONE, THREE):
+            with tempfile.TemporaryDirectory() as folder, Live(pathlib.Path(folder), self.model, lanes) as live:
+                for n, words in enumerate((BAD, GOOD, PLAIN, GOOD)):
+                    live.post([text("BTC.DESK", words, n), quote("ETH.DESK", 500 + n)])
+                    wait_until(lambda: live.texts()["answered"] > n, LONG, "an answer")
+                done = self.check_live(live)
+                self.assertEqual(done["texts"]["answered"], 4)
+                self.assertGreaterEqual(done["actions"]["buy"], 2)
+
+    def test_more_texts_than_may_wait_and_a_stop_among_them_balance(self):
+        with tempfile.TemporaryDirectory() as folder, Live(pathlib.Path(folder), self.model, THREE) as live:
+            lines = [text("ETH.DESK" if n % 3 else "BTC.DESK", f"{GOOD} {BAD} {n}", n) for n in range(300)]
+            live.post(lines)
+            done = self.check_live(live)
+            self.assertEqual(done["texts"]["heard"] + done["ignored"].get("text_full", 0), 300)
 
     def test_features_say_what_a_text_said(self):
         rows = self.at / "rows.csv"

@@ -530,7 +530,7 @@ int tf_cmd_control(int argc, char **argv) {
       {"--json",       NULL,   "the answer as the socket gives it",                     NULL,       &json        },
   };
   const tf_cli_spec_t spec = {
-      "control SOCKET status|halt|resume|drain [--token-file FILE] [--json]\n"
+      "control SOCKET status|halt|resume|drain|snapshot [--token-file FILE] [--json]\n"
       "       tickfuse control SOCKET position INSTRUMENT QTY\n"
       "       tickfuse control SOCKET subscribe|unsubscribe FEED SYMBOL... [--channels LIST]\n"
       "       tickfuse control SOCKET streams [FEED]\n"

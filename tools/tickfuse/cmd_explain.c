@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "boot/sink_choice.h"
 #include "cli.h"
 #include "core/error.h"
 #include "explain.h"
@@ -23,7 +24,10 @@ static tf_explain_t explain;
 static void make_alone(tf_config_t *config) {
   static char name[]      = "explain";
   config->sink_cnt        = 1;
-  config->sinks[0]        = (tf_config_sink_t){.type = name, .policy = TF_CONFIG_SINK_AUTO};
+  config->sinks[0]        = (tf_config_sink_t){.type      = name,
+                                               .policy    = TF_CONFIG_SINK_AUTO,
+                                               .actions   = TF_SINK_CHOICE_ACTIONS_ALL,
+                                               .partition = -1};
   config->engine.lane_cnt = 1;
   config->engine.lanes[0].stages =
       TF_CONFIG_STAGE_ACQUIRE | TF_CONFIG_STAGES_LANE | TF_CONFIG_STAGE_EMIT;

@@ -12,10 +12,10 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/log.h"
-#include "group/registry.h"
 #include "group_args.h"
 #include "group_status.h"
 #include "registry.h"
+#include "snapshot_group.h"
 
 static volatile sig_atomic_t signals;
 
@@ -78,32 +78,6 @@ static uint64_t random_session(void) {
   uint64_t session = 0;
   while (session == 0 && getrandom(&session, sizeof session, 0) != sizeof session) continue;
   return session;
-}
-
-static tf_err_t open_store(const tf_config_t *config, const tf_group_store_t **store,
-                           void **state) {
-  static const char *const names[] = {
-      [TF_CONFIG_GROUP_DIR] = "dir", [TF_CONFIG_GROUP_NATS] = "nats"};
-  const tf_config_membership_t *g = &config->group;
-  const tf_group_store_config_t c = {.group         = g->name,
-                                     .url           = g->url,
-                                     .dir           = g->dir,
-                                     .timeout_ns    = g->lease_ns / 8,
-                                     .may_create    = true,
-                                     .user          = g->user,
-                                     .password_file = g->password_file,
-                                     .token_file    = g->token_file,
-                                     .ca_file       = g->ca_file,
-                                     .cert_file     = g->cert_file,
-                                     .tls_key_file  = g->tls_key_file};
-  if (!g->name)
-    return TF_ERR(E_CONFIG_VALUE,
-                  "%s: group.name: it is wanted, for example group: {name: spot, ..}",
-                  config->path);
-  if (!(*store = tf_group_store_find(names[g->store])))
-    return TF_ERR(E_CONFIG_VALUE, "%s: group.store: %s is not in this build", config->path,
-                  names[g->store]);
-  return (*store)->open(&c, state);
 }
 
 static const char *program_of(const tf_config_t *config, char path[1024]) {
@@ -197,7 +171,7 @@ int tf_cmd_group(int argc, char **argv) {
   code = tickfuse_load_config(args.path, args.sets, args.set_cnt, &config);
   if (code != TF_EXIT_DONE) return code;
   tf_log_level_set((tf_log_level_t)config->engine.log_level);
-  tf_err_t err = open_store(config, &store, &state);
+  tf_err_t err = tickfuse_group_store(config, config->group.lease_ns / 8, &store, &state);
   if (!err && args.status)
     err = tf_group_status_print(config, store, state, args.json);
   else if (!err)

@@ -111,9 +111,12 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
     if (!err) err = tickfuse_warm_end(&engine);
     code = TF_EXIT_DONE;
     if (err) {
-      const tf_acquire_t *a = &engine.runner.acquire;
+      const tf_acquire_t *a         = &engine.runner.acquire;
+      const char         *sink_text = tf_emit_broken_text(&engine.runner.emit);
       fprintf(stderr, "tickfuse: %s: %s\n", tf_error_name(err),
-              a->failed ? a->failed_text : tf_error_text());
+              a->failed   ? a->failed_text
+              : sink_text ? sink_text
+                          : tf_error_text());
       code = err == E_FILE_DAMAGED || err == E_FILE_FORMAT ? TF_EXIT_DATA : TF_EXIT_FAILED;
     }
   }

@@ -5,6 +5,7 @@
 #include "live.h"
 #include "live_lease.h"
 #include "registry.h"
+#include "snapshot_group.h"
 #include "warm.h"
 
 /* What tickfuse group hands its engines: which partition, under which epoch, and the lease. */
@@ -36,9 +37,16 @@ static int join_group(const in_group_t *g, const tf_config_t *config, tf_live_op
     return TF_EXIT_USAGE;
   if (g->epoch_cnt && !read_number("--epoch", g->epoch[0], UINT32_MAX, &live->epoch))
     return TF_EXIT_USAGE;
-  if (!g->lease_fd_cnt) return -1;
-  if (!read_number("--lease-fd", g->lease_fd[0], INT32_MAX, &fd)) return TF_EXIT_USAGE;
-  tf_err_t err = tf_live_lease_start((int)fd);
+  tf_err_t            err = TF_OK;
+  tf_snapshot_store_t store;
+  if (g->lease_fd_cnt) {
+    if (!read_number("--lease-fd", g->lease_fd[0], INT32_MAX, &fd)) return TF_EXIT_USAGE;
+    err = tf_live_lease_start((int)fd);
+  }
+  if (!err && g->partition_cnt && config->engine.snapshot) {
+    err = tickfuse_snapshots_of_group(config, &store);
+    tickfuse_warm_store(&store);
+  }
   return err ? tf_cli_fail(err) : -1;
 }
 

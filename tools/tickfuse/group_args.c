@@ -7,6 +7,7 @@
 #include "tf/partition.h"
 
 #define TEXT_BYTES 2048u
+#define OWN_SETS   4u /* see tf_group_args_of */
 
 const tf_config_value_t *tf_group_args_place(const tf_config_t *config) {
   for (const tf_config_value_t *v = config->values; v; v = v->next)
@@ -14,13 +15,16 @@ const tf_config_value_t *tf_group_args_place(const tf_config_t *config) {
   return NULL;
 }
 
-static bool is_partition_of_feed(const char *path) {
-  size_t chars = strlen(path);
-  return !strncmp(path, "feeds[", 6) && chars > 10 && !strcmp(path + chars - 10, ".partition");
+/* "feeds[1].partition" of a feed that is cut into some. */
+static bool is_partition_of_feed(const tf_config_t *config, const char *path) {
+  unsigned idx;
+  int      end = 0;
+  return sscanf(path, "feeds[%u].partition%n", &idx, &end) == 1 && end > 0 && path[end] == '\0' &&
+         config->feeds[idx].partition_cnt > 0;
 }
 
-static bool is_wanted(const tf_config_value_t *v) {
-  return strstr(v->text, TICKFUSE_GROUP_PLACE) || is_partition_of_feed(v->path);
+static bool is_wanted(const tf_config_t *config, const tf_config_value_t *v) {
+  return strstr(v->text, TICKFUSE_GROUP_PLACE) || is_partition_of_feed(config, v->path);
 }
 
 /* "sinks[0].stream" as --set wants it: "sinks.0.stream". */
@@ -53,13 +57,18 @@ tf_err_t tf_group_args_init(tf_group_args_t *args, const tf_config_t *config, co
   args->program = program;
   args->sets    = sets;
   args->set_cnt = set_cnt;
+  for (uint32_t i = 0; i < config->feed_cnt; i++)
+    if (config->feeds[i].partition_cnt &&
+        config->feeds[i].partition_cnt != config->group.partitions)
+      return TF_ERR(E_CONFIG_CONFLICT, "%s: feeds[%u].partitions: %u, and group.partitions: %u",
+                    config->path, i, config->feeds[i].partition_cnt, config->group.partitions);
   for (const tf_config_value_t *v = config->values; v; v = v->next) {
-    if (!is_wanted(v)) continue;
+    if (!is_wanted(config, v)) continue;
     if (!fits(v)) return TF_ERR(E_CONFIG_VALUE, "%s: longer than a group hands on", v->path);
-    if (args->text_cnt + set_cnt + 2 > TF_CONFIG_SETS_MAX)
+    if (args->text_cnt + set_cnt + OWN_SETS > TF_CONFIG_SETS_MAX)
       return TF_ERR(E_CONFIG_CONFLICT,
                     "more than %u values with " TICKFUSE_GROUP_PLACE " and --set together",
-                    TF_CONFIG_SETS_MAX - 1);
+                    TF_CONFIG_SETS_MAX - OWN_SETS);
     args->texts[args->text_cnt] = malloc(TEXT_BYTES);
     if (!args->texts[args->text_cnt]) return TF_ERR(E_CORE_NO_MEMORY, "arguments of an engine");
     args->text_cnt++;
@@ -78,9 +87,10 @@ static void write_texts(tf_group_args_t *args, uint32_t partition) {
   snprintf(digits, sizeof digits, TF_PARTITION_FORMAT, partition);
   snprintf(number, sizeof number, "%u", partition);
   for (const tf_config_value_t *v = args->config->values; v; v = v->next) {
-    if (!is_wanted(v)) continue;
+    if (!is_wanted(args->config, v)) continue;
     size_t at = put_path(args->texts[i], v->path);
-    put_value(args->texts[i++], at, is_partition_of_feed(v->path) ? number : v->text, digits);
+    put_value(args->texts[i++], at, is_partition_of_feed(args->config, v->path) ? number : v->text,
+              digits);
   }
 }
 
@@ -96,6 +106,15 @@ const char *const *tf_group_args_of(void *self, uint32_t partition, uint32_t epo
   *argv++ = args->config->path;
   for (uint32_t i = 0; i < args->set_cnt; i++) *argv++ = "--set", *argv++ = args->sets[i];
   *argv++ = "--set", *argv++ = "http.listen=off";
+  if (args->config->group.snapshot_every_ns) {
+    snprintf(args->snapshot, sizeof args->snapshot, "engine.snapshot=" TF_PARTITION_FORMAT,
+             partition);
+    snprintf(args->every, sizeof args->every, "engine.snapshot_every=%lluus",
+             (unsigned long long)(args->config->group.snapshot_every_ns / TF_NS_PER_US));
+    *argv++ = "--set", *argv++ = args->snapshot;
+    *argv++ = "--set", *argv++ = args->every;
+    *argv++ = "--set", *argv++ = "engine.snapshot_restore=exact";
+  }
   for (uint32_t i = 0; i < args->text_cnt; i++) *argv++ = "--set", *argv++ = args->texts[i];
   *argv++ = "--partition", *argv++ = args->partition;
   *argv++ = "--epoch", *argv++ = args->epoch;

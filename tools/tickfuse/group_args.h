@@ -15,7 +15,7 @@ typedef struct tf_group_args {
   uint32_t           set_cnt;
   char              *texts[TF_CONFIG_SETS_MAX]; /* of --set, made for one partition */
   uint32_t           text_cnt;
-  char               partition[16], epoch[16], lease_fd[16];
+  char               partition[16], epoch[16], lease_fd[16], snapshot[40], every[48];
   const char        *argv[2 * TF_CONFIG_SETS_MAX + 16];
 } tf_group_args_t;
 

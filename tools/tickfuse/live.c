@@ -10,6 +10,7 @@
 #include "boot/remotes.h"
 #include "boot/runtimes.h"
 #include "boot/serving.h"
+#include "boot/snapshot.h"
 #include "boot/text_source.h"
 #include "cli.h"
 #include "core/clock.h"
@@ -185,8 +186,13 @@ static bool is_session(uint32_t row_idx) { return tf_feed_is_dialed(live.plan.ro
 
 static tf_err_t start_intake(const tf_config_t *config, uint32_t i) {
   const tf_live_connection_t *row = &live.plan.rows[i];
-  tf_err_t err = tf_live_intakes_start(&live.intakes, config, &live.plan, i, &engine.instruments,
-                                       tf_live_capture_tap(&live.capture), &live.sources[i]);
+  const tf_engine_options_t  *o   = &engine.options;
+  bool     is_exact = config->engine.snapshot_restore == TF_CONFIG_RESTORE_EXACT && o->snapshot;
+  uint64_t position =
+      is_exact ? tf_snapshot_find_position(o->snapshot, o->snapshot_bytes, row->name) : 0;
+  tf_err_t err =
+      tf_live_intakes_start(&live.intakes, config, &live.plan, i, position, &engine.instruments,
+                            tf_live_capture_tap(&live.capture), &live.sources[i]);
   if (err) return err;
   live.source_cnt              = i + 1;
   live.sources[i]->is_required = config->feeds[row->feed_idx].required;
@@ -488,13 +494,14 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   if (!err) err = tf_live_tape_start(&live.tape, &engine, options->tape);
   if (!err)
     err = tf_text_source_open(&engine, TF_TEXT_MODE_LIVE, tf_live_capture_tap(&live.capture));
+  live.intakes.texts = tf_text_source_port(engine.texts);
   if (!err) err = start_feeds(config);
   if (!err) err = tf_ranks_start(&live.ranks, live.dialer);
   if (!err) err = tf_runtimes_open(&engine, tf_live_capture_tap(&live.capture));
   if (!err) err = tf_text_source_join(&engine);
   if (!err) err = tf_remotes_open(&engine);
   if (!err) err = tf_outcomes_open(&engine, tf_live_capture_tap(&live.capture));
-  if (!err) err = tickfuse_warm_continue(&engine, false);
+  if (!err) err = tickfuse_warm_continue(&engine, tf_live_intakes_bring_all(config));
   if (!err) err = start_control(config);
   if (!err) err = start_http(config);
   if (!err) err = tickfuse_warm_begin(&engine, true);
@@ -520,9 +527,12 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   if (live.tape.err)
     fprintf(stderr, "tickfuse: %s: %s\n", tf_error_name(live.tape.err), live.tape.err_text);
   if (!err) return live.capture.err || live.tape.err ? TF_EXIT_FAILED : TF_EXIT_DONE;
-  const tf_acquire_t *a = &engine.runner.acquire;
+  const tf_acquire_t *a         = &engine.runner.acquire;
+  const char         *sink_text = tf_emit_broken_text(&engine.runner.emit);
   fprintf(stderr, "tickfuse: %s: %s\n", tf_error_name(err),
-          a->failed ? a->failed_text : tf_error_text());
+          a->failed   ? a->failed_text
+          : sink_text ? sink_text
+                      : tf_error_text());
   return TF_EXIT_FAILED;
 }
 

@@ -154,24 +154,26 @@ static tf_err_t make_inbox(tf_live_intake_t *row) {
 
 static tf_err_t make_source(tf_live_intake_t *row, const tf_config_t *config,
                             const tf_live_connection_t *connection, uint32_t row_idx,
-                            tf_instruments_t *instruments, tf_tap_t tap, tf_source_t **source) {
-  const tf_config_feed_t  *f     = &config->feeds[connection->feed_idx];
-  tf_inbox_source_config_t c     = {.feed        = connection->feed,
-                                    .feed_config = tf_live_plan_feed(connection, f, instruments, NULL),
-                                    .inbox       = row->inbox,
-                                    .events_cap  = config->engine.message_levels_max,
-                                    .tap         = tap,
-                                    .tap_source_idx = row_idx,
-                                    .intake         = row->intake,
-                                    .intake_state   = row->state};
-  size_t                   bytes = tf_inbox_source_arena_bytes(&c);
-  tf_err_t                 err   = tf_arena_init(&row->arena, "intake", bytes);
+                            const tf_text_port_t *texts, tf_instruments_t *instruments,
+                            tf_tap_t tap, tf_source_t **source) {
+  const tf_config_feed_t  *f = &config->feeds[connection->feed_idx];
+  tf_inbox_source_config_t c = {.feed        = connection->feed,
+                                .feed_config = tf_live_plan_feed(connection, f, instruments, NULL),
+                                .inbox       = row->inbox,
+                                .events_cap  = config->engine.message_levels_max,
+                                .tap         = tap,
+                                .tap_source_idx = row_idx,
+                                .intake         = row->intake,
+                                .intake_state   = row->state};
+  c.feed_config.texts        = texts;
+  size_t   bytes             = tf_inbox_source_arena_bytes(&c);
+  tf_err_t err               = tf_arena_init(&row->arena, "intake", bytes);
   if (!err) err = tf_inbox_source_init(&c, &row->arena, source);
   return err;
 }
 
 tf_err_t tf_live_intakes_start(tf_live_intakes_t *intakes, const tf_config_t *config,
-                               const tf_live_plan_t *plan, uint32_t row_idx,
+                               const tf_live_plan_t *plan, uint32_t row_idx, uint64_t position,
                                tf_instruments_t *instruments, tf_tap_t tap, tf_source_t **source) {
   const tf_live_connection_t *connection = &plan->rows[row_idx];
   tf_live_intake_t           *row        = &intakes->rows[row_idx];
@@ -179,8 +181,13 @@ tf_err_t tf_live_intakes_start(tf_live_intakes_t *intakes, const tf_config_t *co
   row->name                              = connection->name;
   TF_ASSERT(row->intake != NULL); /* the plan has checked it */
   config_of(row, config, connection);
+  if (position) {
+    row->config.start          = TF_INTAKE_BEHIND;
+    row->config.start_position = position;
+  }
   tf_err_t err = make_inbox(row);
-  if (!err) err = make_source(row, config, connection, row_idx, instruments, tap, source);
+  if (!err)
+    err = make_source(row, config, connection, row_idx, intakes->texts, instruments, tap, source);
   if (!err) err = row->intake->open(row->state, &row->config, row->inbox);
   if (err) return tf_error_add(err, "preparing the feed %s", row->name);
   row->is_open = true;
@@ -188,6 +195,12 @@ tf_err_t tf_live_intakes_start(tf_live_intakes_t *intakes, const tf_config_t *co
     tf_log(TF_LOG_NOTICE, "events_listening", "feed=%s address=%s port=%u", row->name, row->listen,
            row->intake->port(row->state));
   return TF_OK;
+}
+
+bool tf_live_intakes_bring_all(const tf_config_t *config) {
+  for (uint32_t i = 0; i < config->feed_cnt; i++)
+    if (!config->feeds[i].broker || strcmp(config->feeds[i].start, "all") != 0) return false;
+  return config->feed_cnt > 0;
 }
 
 void tf_live_intakes_close(tf_live_intakes_t *intakes) {

@@ -22,17 +22,22 @@ typedef struct tf_live_intake {
 } tf_live_intake_t;
 
 typedef struct tf_live_intakes {
-  tf_live_intake_t rows[TF_LIVE_CONNECTIONS_MAX]; /* by the plan's */
+  const tf_text_port_t *texts; /* who hears texts, set before a start; NULL: nobody */
+  tf_live_intake_t      rows[TF_LIVE_CONNECTIONS_MAX]; /* by the plan's */
 } tf_live_intakes_t;
 
 /* What is wrong with a feed that an intake brings, as far as its config tells: *key names the key of the mistake.
  * E_SOURCE_CONFIG. Of a feed that sessions bring: none of an intake's keys may be set. */
 tf_err_t tf_live_intakes_check(const tf_config_feed_t *f, const tf_feed_t *feed, const char **key);
 
-/* Makes the row's inbox and source, and opens its intake: from then on something may come. */
+/* Makes the row's inbox and source, and opens its intake: from then on something may come. position: a snapshot's of the row, behind
+ * which the intake begins, whatever the config's start; 0: none. */
 tf_err_t tf_live_intakes_start(tf_live_intakes_t *intakes, const tf_config_t *config,
-                               const tf_live_plan_t *plan, uint32_t row_idx,
+                               const tf_live_plan_t *plan, uint32_t row_idx, uint64_t position,
                                tf_instruments_t *instruments, tf_tap_t tap, tf_source_t **source);
+
+/* Does every feed bring all that there ever was? Then an engine without a snapshot is as exact. */
+bool tf_live_intakes_bring_all(const tf_config_t *config);
 
 /* Nothing comes any more. Before the last report, and again before the end: both are fine. */
 void tf_live_intakes_close(tf_live_intakes_t *intakes);

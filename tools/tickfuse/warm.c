@@ -16,6 +16,14 @@ static struct {
   size_t bytes_cnt;
 } found;
 
+static tf_snapshot_store_t other_store; /* put NULL: files */
+
+static tf_snapshot_store_t snapshots(void) {
+  return other_store.put ? other_store : tickfuse_snapshot_files();
+}
+
+void tickfuse_warm_store(const tf_snapshot_store_t *store) { other_store = *store; }
+
 uint32_t tickfuse_warm_sets(const char *file, char texts[2][1100], const char **sets) {
   snprintf(texts[0], sizeof texts[0], "engine.snapshot=%s", file);
   snprintf(texts[1], sizeof texts[1], "engine.snapshot_restore=exact");
@@ -28,23 +36,23 @@ static bool is_exact(const tf_config_t *config) {
   return config->engine.snapshot_restore == TF_CONFIG_RESTORE_EXACT;
 }
 
-/* The newest that can be read, or the one before it. */
+/* The newest, or where it cannot be read the one before it. Where there is no newest, somebody took it away. */
 static tf_err_t find_snapshot(const char *name) {
-  const tf_snapshot_store_t store = tickfuse_snapshot_files();
+  const tf_snapshot_store_t store = snapshots();
   tf_snapshot_mark_t        mark;
   tf_err_t                  err = TF_OK;
   for (uint32_t back = 0; back < 2; back++) {
     err = store.get(store.self, name, back, &found.bytes, &found.bytes_cnt);
+    if (err == E_BOOT_SNAPSHOT_NONE) {
+      if (back == 0) tf_log(TF_LOG_NOTICE, "snapshot_missing", "path=%s", name);
+      return err;
+    }
     if (!err) err = tf_snapshot_read_mark(found.bytes, found.bytes_cnt, &mark);
     if (!err) return TF_OK;
     free(found.bytes);
     found.bytes = NULL;
-    if (err == E_BOOT_SNAPSHOT_NONE) {
-      if (back == 0) tf_log(TF_LOG_NOTICE, "snapshot_missing", "path=%s", name);
-    } else {
-      tf_log(TF_LOG_WARN, "snapshot_refused", "path=%s before=%u code=%s text=\"%s\"", name, back,
-             tf_error_name(err), tf_error_text());
-    }
+    tf_log(TF_LOG_WARN, "snapshot_refused", "path=%s before=%u code=%s text=\"%s\"", name, back,
+           tf_error_name(err), tf_error_text());
   }
   return err;
 }
@@ -128,16 +136,15 @@ tf_err_t tickfuse_warm_watch(tf_engine_t *e) {
   const tf_config_engine_t *c = &e->config->engine;
   if (!c->snapshot || (c->snapshot_every_ns == 0 && !e->config->control.path)) return TF_OK;
   const tf_snapshot_live_config_t config = {
-      .store = tickfuse_snapshot_files(), .name = c->snapshot, .every_ns = c->snapshot_every_ns};
+      .store = snapshots(), .name = c->snapshot, .every_ns = c->snapshot_every_ns};
   return tf_snapshot_live_start(e, &config, &e->snapshots);
 }
 
 tf_err_t tickfuse_warm_end(tf_engine_t *e) {
   const char *path = e->config->engine.snapshot;
   tf_snapshot_live_stop(e->snapshots);
-  e->snapshots = NULL;
   if (!path || e->runner.acquire.failed == E_BOOT_SNAPSHOT) return TF_OK;
-  const tf_snapshot_store_t store = tickfuse_snapshot_files();
+  const tf_snapshot_store_t store = snapshots();
   const size_t              room  = tf_snapshot_bytes_max(e);
   void                     *bytes = malloc(room);
   if (!bytes) return TF_ERR(E_CORE_NO_MEMORY, "snapshot: %zu bytes", room);

@@ -5,9 +5,13 @@
 #define TICKFUSE_WARM_H
 
 #include "boot/engine.h"
+#include "boot/snapshot_store.h"
 
 /* --from-snapshot FILE as two of --set's texts; returns how many. */
 uint32_t tickfuse_warm_sets(const char *file, char texts[2][1100], const char **sets);
+
+/* Before all else: where snapshots are put and had from; without it in files. */
+void tickfuse_warm_store(const tf_snapshot_store_t *store);
 
 /* Before tf_engine_init: reads the snapshot, or where it is damaged the one before; it says which versions of models served, and
  * options then do. The events that it has behind it, if the engine is to go on exactly from it; else 0. */

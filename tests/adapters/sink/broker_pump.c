@@ -71,6 +71,8 @@ static bool set(pump_t *p, char *word) {
     c->batch_max = (uint32_t)strtoul(value, NULL, 10);
   else if (!strcmp(word, "drain_ms"))
     c->drain_ns_max = strtoull(value, NULL, 10) * TF_NS_PER_MS;
+  else if (!strcmp(word, "epoch")) /* as an engine of a group has one */
+    c->epoch = (uint32_t)strtoul(value, NULL, 10), c->is_fenced = true;
   else if (!strcmp(word, "pause_us"))
     p->pause_ns = strtoull(value, NULL, 10) * TF_NS_PER_US;
   else if (!strcmp(word, "from"))

@@ -3,6 +3,6 @@ tf_test(test_ledger LIBS tf_boot LABELS unit)
 tf_test(test_control LIBS tf_boot LABELS unit stress)
 tf_test(test_placement_rule LIBS tf_boot LABELS unit)
 tf_test(test_snapshot SOURCES ${CMAKE_SOURCE_DIR}/tools/tickfuse/registry.c ${CMAKE_SOURCE_DIR}/tools/tickfuse/inputs.c
-  LIBS tf_boot tf_indicator tf_vector tf_cross tf_policy tf_gpu tf_model tf_feed tf_runtimes tf_sink tf_store tf_file tf_wire tf_flow PkgConfig::JANSSON
+  LIBS tf_boot tf_indicator tf_vector tf_cross tf_policy tf_gpu tf_model tf_text tf_feed tf_runtimes tf_sink tf_store tf_file tf_wire tf_flow PkgConfig::JANSSON
   LABELS unit)
 target_include_directories(test_snapshot PRIVATE ${CMAKE_SOURCE_DIR}/tools/tickfuse)

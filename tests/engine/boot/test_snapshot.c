@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "boot/snapshot.h"
+#include "boot/snapshot_live.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "file/replay.h"
@@ -365,6 +365,164 @@ static void a_real_recording_goes_on(void **state) {
       1000);
 }
 
+/* ---- while it runs ---- */
+
+#define KEPT_MAX 40u
+
+/* A store in memory: all that were put, as far as there is room. */
+static struct {
+  piece_t  pieces[KEPT_MAX];
+  uint64_t decision_seqs[KEPT_MAX];
+  uint32_t cnt, put_cnt;
+  bool     refuses;
+} store;
+
+static tf_err_t store_put(void *self, const char *name, const tf_snapshot_mark_t *mark,
+                          const void *bytes, size_t bytes_cnt) {
+  (void)self;
+  assert_string_equal(name, "kept");
+  store.put_cnt++;
+  if (store.refuses) return TF_ERR(E_FILE_WRITE, "the store is full");
+  if (store.cnt == KEPT_MAX) return TF_OK;
+  piece_t *p                       = &store.pieces[store.cnt];
+  store.decision_seqs[store.cnt++] = mark->decision_seq;
+  p->snapshot                      = malloc(bytes_cnt);
+  p->bytes                         = bytes_cnt;
+  memcpy(p->snapshot, bytes, bytes_cnt);
+  return TF_OK;
+}
+
+static tf_err_t store_get(void *self, const char *name, uint32_t back_cnt, void **bytes,
+                          size_t *bytes_cnt) {
+  (void)self, (void)name, (void)back_cnt, (void)bytes, (void)bytes_cnt;
+  return E_BOOT_SNAPSHOT_NONE;
+}
+
+/* Gives a batch a poll. Snapshots are asked for all the time; one may be under way while events come, but a second part of the tape
+ * waits until it has come: that is when the lane is idle. */
+static struct {
+  tf_source_t         source;
+  tf_snapshot_live_t *live;
+  uint32_t            at, wanted;
+} player;
+
+static int player_poll(tf_source_t *source, uint64_t now_ns) {
+  static tf_event_t    events[65536];
+  tf_snapshot_counts_t c;
+  (void)now_ns;
+  (void)tf_snapshot_live_request(player.live);
+  tf_snapshot_live_counts(player.live, &c);
+  if (c.put + c.failed + 1 < (player.at + 1) * player.wanted / tape.batch_cnt) return 0;
+  if (player.at == tape.batch_cnt) return TF_SOURCE_DONE;
+  const batch_t *row = &tape.batches[player.at++];
+  memcpy(events, tape.events + row->first, row->cnt * sizeof *events);
+  tf_batch_t batch = {.events = events, .event_cnt = row->cnt, .origin_tsc = tf_clock_ticks()};
+  source->position = player.at;
+  source->counts.messages++, source->counts.msgs_data++;
+  for (uint32_t i = 0; i < row->cnt; i++) source->counts.events[events[i].kind]++;
+  source->publisher.publish(source->publisher.self, &batch);
+  return 1;
+}
+
+static void player_stop(tf_source_t *source) { (void)source; }
+
+static const tf_source_ops_t player_ops = {.poll = player_poll, .stop = player_stop};
+
+/* Runs the whole tape on threads, with snapshots. */
+static void play(const tf_config_t *config, uint32_t wanted) {
+  static tf_engine_t engine;
+  for (uint32_t i = 0; i < store.cnt; i++) free(store.pieces[i].snapshot);
+  store.cnt = store.put_cnt = 0;
+  memset(&player, 0, sizeof player);
+  player.wanted = wanted;
+  begin_engine(&engine, config, &player.source, NULL, NULL);
+  player.source.ops                  = &player_ops;
+  const tf_snapshot_live_config_t to = {
+      .store = {.put = store_put, .get = store_get},
+        .name = "kept"
+  };
+  if (tf_snapshot_live_start(&engine, &to, &engine.snapshots)) fail_msg("%s", tf_error_text());
+  player.live = engine.snapshots;
+  assert_int_equal(tf_engine_start(&engine), TF_OK);
+  assert_int_equal(tf_engine_join(&engine), TF_OK);
+  tf_snapshot_counts_t c;
+  tf_snapshot_live_counts(player.live, &c);
+  assert_int_equal(c.declined, 0);
+  assert_int_equal(c.put + c.failed, store.put_cnt);
+  assert_true(c.put + c.failed + 1 >= wanted);
+  tf_snapshot_live_stop(player.live);
+  tf_engine_fini(&engine);
+}
+
+static const char *const CUTS[] = {
+    "engine: {lanes: [{stages: all}]}\n",
+    "engine: {lanes: [{stages: [acquire]}, {stages: [buffer, compute, decide, emit]}]}\n",
+    "engine: {lanes: [{stages: [acquire]}, {stages: [buffer, compute, decide]}, {stages: "
+    "[emit]}]}\n",
+};
+
+#define BUSY                                                                                       \
+  "bars: {s1: 1s, t10: 10 ticks}\n"                                                                \
+  "universe: {max_age: 2s}\n"                                                                      \
+  "peers: [{name: spot, instruments: [\"*.BINANCE-SPOT\"], max_age: 2s, wake: true}]\n"            \
+  "features: [mid, \"zscore(mid, 50)\", \"ema(s1.close, 3)\", \"imbalance(5)\", mid@spot,"         \
+  " \"cs_rank(ret(mid, 5))\"]\n"                                                                   \
+  "strategies:\n"                                                                                  \
+  "  - {name: a, buy: \"zscore(mid,50) < -1\", sell: \"zscore(mid,50) > 1\", cooldown: 300ms}\n"   \
+  "  - {name: b, buy: \"imbalance(5) > 0.2\", sell: \"mid@spot > mid\", books: all}\n"             \
+  "sinks: [{type: kept}]\n"
+
+/* Each snapshot of a running engine, on however many threads, is a place at which the run may be cut. */
+static void snapshots_of_a_running_engine_are_gone_on_from(void **state) {
+  (void)state;
+  decode_made();
+  for (size_t i = 0; i < TF_ARRAY_CNT(CUTS); i++) {
+    char         text[2048];
+    tf_config_t *config, *threads;
+    snprintf(text, sizeof text, "%s%s", CUTS[i], BUSY);
+    load_config(text, &threads);
+    load_config(BUSY, &config);
+    decided.cnt = 0;
+    play(threads, 12);
+    tf_config_free(threads);
+    uint32_t cnt   = decided.cnt;
+    line_t  *lines = malloc((cnt + 1) * sizeof *lines);
+    memcpy(lines, decided.lines, cnt * sizeof *lines);
+    assert_true(cnt > 200);
+    uint32_t parted = 0;
+    for (uint32_t k = 0; k < store.cnt; k++) {
+      const uint64_t seq  = store.decision_seqs[k];
+      uint32_t       from = (uint32_t)tf_snapshot_find_position(store.pieces[k].snapshot,
+                                                                store.pieces[k].bytes, "tape");
+      decided.cnt         = 0;
+      run_piece(config, from, tape.batch_cnt, &store.pieces[k]);
+      assert_int_equal(decided.cnt, cnt - seq);
+      if (memcmp(lines + seq, decided.lines, decided.cnt * sizeof *lines) != 0)
+        fail_msg("cut %zu, snapshot %u at batch %u: decisions behind %llu differ", i, k, from,
+                 (unsigned long long)seq);
+      parted += from > 0 && from < tape.batch_cnt;
+    }
+    assert_true(parted >= 8);
+    free(lines);
+    tf_config_free(config);
+  }
+}
+
+static void a_store_that_refuses_is_counted_and_the_run_goes_on(void **state) {
+  (void)state;
+  tf_config_t *config;
+  decode_made();
+  load_config(BUSY, &config);
+  store.refuses = true;
+  decided.cnt   = 0;
+  play(config, 3);
+  store.refuses = false;
+  assert_int_equal(store.cnt, 0);
+  assert_true(store.put_cnt >= 2);
+  assert_true(decided.cnt > 200);
+  tf_config_free(config);
+}
+
 /* ---- what is refused ---- */
 
 #define PLAIN                                                                                      \
@@ -474,6 +632,8 @@ int main(void) {
       cmocka_unit_test(batches_of_ticks_go_on),
       cmocka_unit_test(every_indicator_goes_on),
       cmocka_unit_test(a_real_recording_goes_on),
+      cmocka_unit_test(snapshots_of_a_running_engine_are_gone_on_from),
+      cmocka_unit_test(a_store_that_refuses_is_counted_and_the_run_goes_on),
       cmocka_unit_test(a_snapshot_that_was_changed_anywhere_is_refused),
       cmocka_unit_test(what_was_learnt_alone_forgets_books_and_numbers),
       cmocka_unit_test(a_stream_from_its_beginning_is_passed_over_if_it_is_the_same),

@@ -522,7 +522,7 @@ static void a_wide_universe_reads_the_same_on_both(void **state) {
          (unsigned long long)rig.requests, (unsigned long long)rig.behind,
          (unsigned long long)rig.values);
   assert_true(rig.rows + instrument_cnt == rig.ticks && rig.behind == 0);
-  assert_true(rig.values > rig.ticks * 20);
+  assert_true(rig.values > rig.ticks * 15); /* windows are not full */
   close_both();
   instrument_cnt = 6, block_cnt = batch = 1;
 }

@@ -146,6 +146,21 @@ static void vocabularies_that_are_none_are_refused_by_line(void **state) {
   refused(lines, "words:5: a token of 257 bytes");
 }
 
+static void as_many_tokens_as_the_limit_are_taken_and_one_more_is_not(void **state) {
+  (void)state;
+  static char lines[24 + (TF_VOCAB_TOKEN_CNT_MAX + 1) * 8];
+  size_t      cnt = (size_t)sprintf(lines, "[PAD]\n[UNK]\n[CLS]\n[SEP]\n");
+  tf_vocab_t  v;
+  for (uint32_t i = 4; i < TF_VOCAB_TOKEN_CNT_MAX; i++)
+    cnt += (size_t)sprintf(lines + cnt, "%x\n", i);
+  assert_int_equal(tf_vocab_init(&v, "words", lines, cnt - 1), TF_OK); /* the last has no end */
+  assert_int_equal(v.token_cnt, TF_VOCAB_TOKEN_CNT_MAX);
+  tf_vocab_fini(&v);
+  cnt += (size_t)sprintf(lines + cnt, "one\n");
+  assert_int_equal(tf_vocab_init(&v, "words", lines, cnt), E_MODEL_FORMAT);
+  assert_non_null(strstr(tf_error_text(), "more than 1048576 tokens"));
+}
+
 static void characters_come_back_from_their_bytes(void **state) {
   (void)state;
   for (uint32_t c = 0; c < TF_UNICODE_CHARACTERS; c++) {
@@ -206,6 +221,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test_setup_teardown(words_end_at_a_hundred_characters, setup, teardown),
       cmocka_unit_test_setup_teardown(what_has_no_room_is_cut_and_said, setup, teardown),
       cmocka_unit_test(vocabularies_that_are_none_are_refused_by_line),
+      cmocka_unit_test(as_many_tokens_as_the_limit_are_taken_and_one_more_is_not),
       cmocka_unit_test(characters_come_back_from_their_bytes),
   };
   if (argc == 4)

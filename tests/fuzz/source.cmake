@@ -1,0 +1,1 @@
+tf_fuzz(fuzz_event_post LIBS tf_source)
