@@ -16,6 +16,7 @@ from brokers import Redis, wait_until
 
 PUMP = os.environ.get("BROKER_PUMP", "build/dev/tests/adapters/sink/broker_pump")
 PORT = 30000
+LONG_S = 200
 
 
 def connect_from(first, last):
@@ -44,7 +45,7 @@ class Loopback(unittest.TestCase):
         pump = subprocess.Popen([PUMP, *map(str, arguments)], stdout=subprocess.PIPE, stderr=log, text=True)
         self.addCleanup(pump.stdout.close)
         self.addCleanup(lambda: pump.poll() is None and (pump.kill(), pump.wait()))
-        return pump, lambda pattern: wait_until(pattern, lambda: re.search(pattern, pathlib.Path(log.name).read_text()))
+        return pump, lambda pattern: wait_until(pattern, lambda: re.search(pattern, pathlib.Path(log.name).read_text()), LONG_S)
 
     def setUp(self):
         connect_from(PORT, PORT)
@@ -59,12 +60,6 @@ class Loopback(unittest.TestCase):
             out, _ = pump.communicate(timeout=120)
             self.assertEqual(pump.returncode, 0, out)
             self.assertEqual(redis.last("D"), 50)
-
-    def test_a_receiver_of_posts_that_is_away_is_not_taken_for_one(self):
-        pump, wait_for_word = self.pump("http", f"http://127.0.0.1:{PORT}/", "D", 50, "drain_ms=10")
-        wait_for_word(f"127.0.0.1:{PORT}: connect: Connection refused")
-        pump.terminate()
-        pump.wait(60)
 
 
 if __name__ == "__main__":
