@@ -61,6 +61,14 @@ class Loopback(unittest.TestCase):
             self.assertEqual(pump.returncode, 0, out)
             self.assertEqual(redis.last("D"), 50)
 
+    def test_a_receiver_of_posts_that_is_away_is_not_taken_for_one(self):
+        # An attempt that ran out of time before it was looked at is closed in order: it must not keep the one port.
+        pathlib.Path("/proc/sys/net/ipv4/tcp_max_tw_buckets").write_text("0")
+        pump, wait_for_word = self.pump("http", f"http://127.0.0.1:{PORT}/", "D", 1 << 40, "pause_us=2000", "drain_ms=10")
+        wait_for_word(f"127.0.0.1:{PORT}: connect: Connection refused")
+        pump.terminate()
+        pump.wait(LONG_S)
+
 
 if __name__ == "__main__":
     if not shutil.which("redis-server"):
