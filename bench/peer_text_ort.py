@@ -19,7 +19,7 @@ def peer_of(path, length):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    row = numpy.arange(length, dtype=numpy.int64)[None, :] + 100
+    row = numpy.arange(length, dtype=numpy.int64)[None, :] % 90 + 40
     return session, {"input_ids": row, "attention_mask": row * 0 + 1, "token_type_ids": row * 0}
 
 

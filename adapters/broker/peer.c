@@ -16,8 +16,13 @@ bool tf_peer_is_self(int fd) {
   socklen_t               here_bytes = sizeof here, there_bytes = sizeof there;
   memset(&here, 0, sizeof here);
   memset(&there, 0, sizeof there);
-  return getsockname(fd, (struct sockaddr *)&here, &here_bytes) == 0 &&
-         getpeername(fd, (struct sockaddr *)&there, &there_bytes) == 0 &&
-         (here.ss_family == AF_INET || here.ss_family == AF_INET6) && here_bytes == there_bytes &&
-         memcmp(&here, &there, here_bytes) == 0;
+  if (getsockname(fd, (struct sockaddr *)&here, &here_bytes) != 0 ||
+      getpeername(fd, (struct sockaddr *)&there, &there_bytes) != 0)
+    return false;
+  if ((here.ss_family != AF_INET && here.ss_family != AF_INET6) || here_bytes != there_bytes ||
+      memcmp(&here, &there, here_bytes) != 0)
+    return false;
+  const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+  (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  return true;
 }

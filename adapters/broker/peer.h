@@ -7,9 +7,11 @@
 /* Waits for a socket (-1: none) up to wait_ns; what poll(2) says of it, 0 for nothing. */
 short tf_peer_wait(int fd, bool writes, uint64_t wait_ns);
 
-/* It is connected to itself: its local address is its peer's. TCP does that on loopback (simultaneous open, RFC 9293
- * section 3.5) where nobody listens on a port out of net.ipv4.ip_local_port_range and the connecting socket is
- * given that very port; as long as it is open the server cannot have its port. */
+/* It is connected to itself: its local address is its peer's. TCP does that on loopback (simultaneous
+ * open, RFC 9293 section 3.5) where nobody listens on a port out of net.ipv4.ip_local_port_range and
+ * the connecting socket is given that very port; as long as it is open the server cannot have its
+ * port. If so, its close is made a reset: TIME_WAIT would keep the port from the server for another
+ * minute. */
 bool tf_peer_is_self(int fd);
 
 #endif

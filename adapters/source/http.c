@@ -283,7 +283,8 @@ static int receive(client_t *c) {
   int got;
   while ((got = tf_tls_read(&c->tls->tls, c->rx + c->rx_cnt, sizeof c->rx - c->rx_cnt)) > 0)
     c->rx_cnt += (uint32_t)got;
-  return got < 0 || c->tls->tls.state == TF_TLS_CLOSED ? -1 : (int)c->rx_cnt;
+  bool is_over = got < 0 || (c->tls->tls.state == TF_TLS_CLOSED && c->rx_cnt == 0);
+  return is_over ? -1 : (int)c->rx_cnt;
 }
 
 /* What was refused before it was read through: closing now would send a reset, and that may overtake the answer. */

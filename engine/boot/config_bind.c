@@ -44,7 +44,7 @@ static uint32_t key_names(const place_t *at, const char *names[NAMES_MAX]) {
 
 static void report_unknown(tf_config_t *config, const place_t *at, const tf_config_node_t *node) {
   const char *names[NAMES_MAX];
-  char        key[64], path[TF_CONFIG_PATH_BYTES], allowed[480];
+  char        key[64], path[TF_CONFIG_PATH_BYTES], allowed[640];
   uint32_t    cnt  = key_names(at, names);
   const char *near = tf_nearest_name(node->key, names, cnt);
   size_t      used = 0;

@@ -6,7 +6,7 @@
 #include "tf/err.h"
 
 #define TF_CONFIG_ERRORS_MAX       20
-#define TF_CONFIG_ERROR_TEXT_BYTES 768
+#define TF_CONFIG_ERROR_TEXT_BYTES 832
 #define TF_CONFIG_FOUND_BYTES      96
 
 typedef struct tf_config_error {

@@ -198,7 +198,8 @@ static bool while_idle(void *self) {
 static bool is_settled(const tf_snapshot_live_t *s, const tf_emit_sink_t *sink) {
   tf_sink_counts_t c;
   tf_emit_counts(sink, &c);
-  uint64_t dropped  = c.dropped_full + c.dropped_oldest + c.dropped_closed + c.dropped_broken;
+  if (c.dropped_broken > 0) return false; /* for good: who goes on from later leaves it a gap */
+  uint64_t dropped  = c.dropped_full + c.dropped_oldest + c.dropped_closed;
   uint64_t filtered = tf_load_relaxed(&sink->filtered); /* relaxed: a count */
   if (c.acked + dropped + c.conflated + filtered < s->decisions + c.recovered) return false;
   if (dropped > 0 || !sink->sink->durable_seq || sink->sink->counts) return true;

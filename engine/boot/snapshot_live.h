@@ -10,7 +10,7 @@
  *   hold every decision up to p; seals; store.put
  *
  * So a store never has a snapshot that is ahead of the journal and the brokers: whoever goes on from it makes again what they hold
- * already, and leaves no gap. While sinks cannot be reached, the one before stands.
+ * already, and leaves no gap. While sinks cannot be reached, and once one is broken, the one before stands.
  *
  * All memory is taken at start, in an arena of its own: for each instrument its state and a full book, and of levels that wait for
  * a book's snapshot as many as TF_SNAPSHOT_PENDING_BOOKS books may have. What does not fit is given up, counted. A lane that sheds

@@ -59,6 +59,21 @@ tf_err_t tf_card_plan_read(const void *image, uint64_t bytes, tf_plan_view_t *vi
                : TF_OK;
 }
 
+/* Steps that see events between ticks have a state that a card moves as such. */
+static bool is_following(const tf_view_step_t *s) {
+  static const uint16_t FOLLOW[] = {TF_CARD_FEATURE_MARKET_cvd,
+                                    TF_CARD_FEATURE_MARKET_ofi,
+                                    TF_CARD_FEATURE_MARKET_trade_count,
+                                    TF_CARD_FEATURE_MARKET_trade_imbalance,
+                                    TF_CARD_FEATURE_MARKET_trade_intensity,
+                                    TF_CARD_FEATURE_MARKET_volume,
+                                    TF_CARD_FEATURE_MARKET_vwap};
+  const uint32_t        fn       = function_of(s->name, s->kind);
+  for (size_t i = 0; i < TF_ARRAY_CNT(FOLLOW); i++)
+    if (FOLLOW[i] == fn) return true;
+  return false;
+}
+
 static tf_err_t check_steps(const tf_plan_view_t *view) {
   uint32_t handed = 0;
   for (uint32_t i = 0; i < view->step_cnt; i++) {
@@ -69,6 +84,9 @@ static tf_err_t check_steps(const tf_plan_view_t *view) {
                     s->name);
     if (s->on & TF_ON_BOOK)
       return TF_ERR(E_MODEL_UNSUPPORTED, "%s follows levels, which the card does not see", s->name);
+    if (s->on && s->kind != TF_PLAN_HANDED && !is_following(s))
+      return TF_ERR(E_MODEL_UNSUPPORTED, "%s is no indicator that follows events on a card",
+                    s->name);
   }
   if (handed <= TF_MARKET_ROW_HANDED_MAX) return TF_OK;
   return TF_ERR(E_MODEL_UNSUPPORTED, "%u values are not computed on the card; a row hands over %u",
@@ -131,7 +149,7 @@ static uint32_t write_steps(const draft_t *d, uint32_t level, bool crosses,
 static uint32_t write_following(const tf_plan_view_t *view, tf_card_feature_step_t *to) {
   uint32_t cnt = 0;
   for (uint32_t i = 0; i < view->step_cnt; i++) {
-    if (!view->steps[i].on) continue;
+    if (!view->steps[i].on || view->steps[i].kind == TF_PLAN_HANDED) continue;
     to[cnt]           = step_of(&view->steps[i]);
     to[cnt++].section = view->steps[i].on;
   }
@@ -195,6 +213,22 @@ uint64_t tf_card_features_shared_bytes(const tf_plan_view_t *view, uint32_t inst
          tf_card_features_beside_bytes(sections_of(view), instrument_cnt, block_cnt);
 }
 
+tf_err_t tf_card_features_check_memory(uint32_t instrument_cnt, uint64_t each_bytes,
+                                       uint64_t common_bytes, const tf_card_limits_t *limits) {
+  uint64_t want;
+  if (__builtin_mul_overflow(each_bytes, instrument_cnt, &want) ||
+      __builtin_add_overflow(want, common_bytes, &want))
+    want = UINT64_MAX;
+  if (want <= limits->memory_bytes) return TF_OK;
+  return TF_ERR(E_GPU_MEMORY,
+                "features of %u instruments want %llu bytes of the device, %llu each; this worker "
+                "may use %llu: "
+                "fewer instruments (engine.instruments_max), shorter windows, or a greater "
+                "gpu.memory_fraction",
+                instrument_cnt, (unsigned long long)want, (unsigned long long)each_bytes,
+                (unsigned long long)limits->memory_bytes);
+}
+
 static tf_err_t check_sizes(const tf_plan_view_t *view, uint32_t instrument_cnt,
                             uint32_t thread_cnt, uint32_t block_cnt,
                             const tf_card_limits_t *limits) {
@@ -213,12 +247,11 @@ static tf_err_t check_sizes(const tf_plan_view_t *view, uint32_t instrument_cnt,
         "the card has %u and %u",
         view->slot_cnt, (unsigned long long)shared, thread_cnt, limits->shared_bytes_max,
         limits->thread_max);
-  uint64_t one = state_bytes_of(view) + sections_of(view) * sizeof(double);
-  if (view->mem_bytes > UINT32_MAX / 2 || one > limits->memory_bytes / instrument_cnt)
-    return TF_ERR(
-        E_GPU_MEMORY, "features of %u instruments want %llu bytes each; the card has %llu",
-        instrument_cnt, (unsigned long long)one, (unsigned long long)limits->memory_bytes);
-  return TF_OK;
+  if (view->mem_bytes > UINT32_MAX / 2)
+    return TF_ERR(E_MODEL_SHAPE, "an instrument's features keep %llu bytes; a card takes up to %u",
+                  (unsigned long long)view->mem_bytes, UINT32_MAX / 2);
+  return tf_card_features_check_memory(
+      instrument_cnt, state_bytes_of(view) + sections_of(view) * sizeof(double), 0, limits);
 }
 
 static uint32_t put(uint64_t *at, uint64_t bytes) {

@@ -16,13 +16,19 @@ bool tf_card_features_runs(const char *name, tf_view_step_kind_t kind);
 
 /* Allocates *program, image behind it; free() releases it. Outputs are the plan's features, in their order. thread_cnt: of a block, a
  * multiple of 32; 0: as many as a level has steps. block_cnt: that take rows of a request side by side, 1 .. TF_MAILBOX_BATCH_MAX.
- *   E_MODEL_UNSUPPORTED   a step that the card does not run, by its name; more values handed over than a row holds
+ *   E_MODEL_UNSUPPORTED   a step that the card does not run, by its name; one that follows what it cannot; more values handed over than
+ *                         a row holds
  *   E_MODEL_SHAPE         more features than an answer holds, slots than a block's shared memory, instruments than allowed
  *   E_GPU_MEMORY          states and sections of so many instruments do not fit
  *   E_CORE_NO_MEMORY */
 tf_err_t tf_card_features_make(const tf_plan_view_t *view, uint32_t instrument_cnt,
                                uint32_t thread_cnt, uint32_t block_cnt,
                                const tf_card_limits_t *limits, tf_card_program_t **program);
+
+/* Whether instruments of each_bytes each, and common_bytes beside them, fit what the worker may use: E_GPU_MEMORY names both figures and
+ * what helps. */
+tf_err_t tf_card_features_check_memory(uint32_t instrument_cnt, uint64_t each_bytes,
+                                       uint64_t common_bytes, const tf_card_limits_t *limits);
 
 /* Blocks for requests of batch_max rows: one each, of half the card's multiprocessors at most, so that another model's kernel finds room
  * beside it (a swap's known answers). */

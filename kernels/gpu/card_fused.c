@@ -78,13 +78,10 @@ tf_err_t tf_card_fused_make(const tf_plan_view_t *view, uint32_t instrument_cnt,
                             const tf_card_program_t *net, const tf_card_limits_t *limits,
                             tf_card_program_t **program) {
   tf_card_program_t *features = NULL;
-  tf_card_limits_t   left     = *limits;
   *program                    = NULL;
   tf_err_t err                = check(view, net);
   if (err) return err;
-  uint64_t states = net->state_bytes * instrument_cnt;
-  left.memory_bytes -= states < left.memory_bytes ? states : left.memory_bytes;
-  err = tf_card_features_make(view, instrument_cnt, net->thread_cnt, block_cnt, &left, &features);
+  err = tf_card_features_make(view, instrument_cnt, net->thread_cnt, block_cnt, limits, &features);
   if (err) return err;
   const tf_card_fused_t head  = {.features_at    = sizeof head,
                                  .net_at         = (uint32_t)(sizeof head + bytes_of(features)),
@@ -99,6 +96,9 @@ tf_err_t tf_card_fused_make(const tf_plan_view_t *view, uint32_t instrument_cnt,
     memcpy(at + head.net_at, net, sizeof *net + net->image_bytes);
     ((tf_card_program_t *)(void *)(at + head.net_at))->part_cnt = 0; /* the whole one's */
     err                                                         = check_shared(p, limits);
+    if (!err)
+      err = tf_card_features_check_memory(instrument_cnt, p->state_bytes + sizeof(uint32_t),
+                                          tf_loop_scratch_bytes(p) + 2 * bytes_of(p), limits);
     if (!err) err = add_parts(net, &p);
     *program = err ? NULL : p;
     if (err) free(p);

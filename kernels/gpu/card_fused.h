@@ -9,7 +9,8 @@
 tf_card_limits_t tf_card_fused_left(const tf_plan_view_t *view, uint32_t instrument_cnt,
                                     uint32_t block_cnt, const tf_card_limits_t *limits);
 
-/* block_cnt: as tf_card_features_make has it. net: of the kind TF_CARD_NET, on one block; its inputs are the plan's features, in their order. What tf_card_features_make says, and
+/* block_cnt: as tf_card_features_make has it. net: of the kind TF_CARD_NET, on one block; its inputs are the plan's features, in their order. What tf_card_features_make says (of
+ * memory: states of both, row numbers, scratch, two slots), and
  * E_MODEL_UNSUPPORTED where net wants more than a block, E_MODEL_SHAPE where its inputs are not so many. *program: malloc'd. */
 tf_err_t tf_card_fused_make(const tf_plan_view_t *view, uint32_t instrument_cnt, uint32_t block_cnt,
                             const tf_card_program_t *net, const tf_card_limits_t *limits,

@@ -3,6 +3,7 @@ import json
 import pathlib
 import random
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import brokers
 from harness import DATA, ROOT, SMALL, TICKFUSE, main, run
 
 MADE = SMALL / "binance_usdm_made.txt"
@@ -154,6 +156,90 @@ class Snapshots(unittest.TestCase):
         self.assertIn("snapshot_not_written", err)
         self.assertIn("E_FILE_WRITE", err)
         self.assertEqual(first_lines(self.journal), lines)
+
+
+class FromABroker(unittest.TestCase):
+    """The source begins behind the position that the snapshot has of it."""
+    EVENTS, LIVES = 1200, 12
+
+    def setUp(self):
+        if not shutil.which("nats-server"):
+            self.skipTest("no nats-server here")
+        self.tmp = pathlib.Path(tempfile.mkdtemp(prefix="tf_snapshots_"))
+        self.addCleanup(shutil.rmtree, self.tmp)
+        self.broker = brokers.Nats()
+        self.addCleanup(self.broker.kill)
+        self.journal = self.tmp / "d.journal"
+
+    def events(self):
+        rng, mid = random.Random(4), 10000
+        for i in range(self.EVENTS):
+            mid += rng.choice((-1, 0, 1))
+            yield json.dumps({"instrument": rng.choice(("BTC.DESK", "ETH.DESK")), "kind": "quote", "bid_price": str(mid - 1),
+                              "bid_qty": "1.0", "ask_price": str(mid + 1), "ask_qty": "2.0",
+                              "ts_recv_ns": 1700000000000000000 + i * 7000000}).encode()
+
+    def publish(self, stream, events, last):
+        client = self.broker.client()
+        for e in events:
+            client.socket.sendall(b"PUB %s.a %d\r\n%s\r\n" % (stream.encode(), len(e), e))
+        while client.api(f"INFO.{stream}")["state"]["last_seq"] < last:
+            time.sleep(0.01)
+        client.close()
+
+    def put_ns(self, stream):
+        snap = self.tmp / f"{stream}.snap"
+        return snap.stat().st_mtime_ns if snap.exists() else 0
+
+    def life(self, stream, decision_cnt, end):
+        """Runs it until the journal has so many decisions, then ends it by that signal; its standard error."""
+        path = self.tmp / "c.yaml"
+        path.write_text(
+            f"engine: {{log_level: notice, snapshot: {self.tmp}/{stream}.snap, snapshot_every: 10ms, snapshot_restore: exact}}\n"
+            f'feeds: [{{name: bus, venue: events, from: nats, broker: "nats://127.0.0.1:{self.broker.port}", stream: {stream},\n'
+            "         start: all, times: kept, instruments: [BTC.DESK, ETH.DESK]}]\n"
+            'features: [mid, "zscore(mid, 50)"]\n'
+            'strategies: [{name: a, buy: "zscore(mid,50) < -1", sell: "zscore(mid,50) > 1", books: all, max_rate: 3/10s}]\n'
+            f"sinks: [{{type: journal, path: {self.journal}}}]\nhttp: {{listen: off}}\n")
+        before_ns = self.put_ns(stream)
+        with open(self.tmp / "life.txt", "w", encoding="utf-8") as log:
+            process = subprocess.Popen([TICKFUSE, "run", path, "--json"], stdout=log, stderr=log, cwd=ROOT)
+        while process.poll() is None and (not self.journal.exists() or len(first_lines(self.journal)) < decision_cnt):
+            time.sleep(0.005)
+        while end == signal.SIGINT and process.poll() is None and self.put_ns(stream) <= before_ns:
+            time.sleep(0.005)  # it takes signals by then
+        process.send_signal(end)
+        process.wait(timeout=60)
+        text = (self.tmp / "life.txt").read_text()
+        self.assertEqual(process.returncode, -9 if end == signal.SIGKILL else 0, text)
+        return text
+
+    def test_kills_leave_the_journal_of_one_run(self):
+        events = list(self.events())
+        self.broker.make("WHOLE")
+        self.publish("WHOLE", events, len(events))
+        self.life("WHOLE", len(events), signal.SIGINT)
+        whole = first_lines(self.journal)
+        self.assertEqual(len(whole), len(events))
+        self.journal.unlink()
+        self.broker.make("PARTS")
+        rng, part, continued = random.Random(5), len(events) // self.LIVES, 0
+        for i in range(self.LIVES):
+            self.publish("PARTS", events[i * part:(i + 1) * part], (i + 1) * part)
+            continued += "snapshot_continued" in self.life("PARTS", i * part + rng.randrange(1, part), signal.SIGKILL)
+        text = self.life("PARTS", len(events), signal.SIGINT)
+        self.assertIn("snapshot_continued", text)
+        self.assertGreater(continued, self.LIVES // 2)
+        self.assertEqual(first_lines(self.journal) == whole, True)
+        summary = json.loads(text[text.index("\n{") + 1:text.rindex("\n}") + 2])
+        self.assertEqual(summary["ledger"]["residual"], 0)
+
+    def test_a_live_venue_is_not_gone_on_from_exactly(self):
+        path = self.tmp / "c.yaml"
+        path.write_text("engine: {snapshot: x.snap, snapshot_restore: exact}\n"
+                        "feeds: [{name: main, venue: binance-usdm, instruments: [BTCUSDT]}]\nfeatures: [mid]\n")
+        _, err = run("run", path, "--for", "1s", expect=2)
+        self.assertIn("feed main is a live venue's: say learnt", err)
 
 
 if __name__ == "__main__":

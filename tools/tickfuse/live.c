@@ -387,6 +387,15 @@ static bool begins_at_first(const tf_config_t *config) {
   return true;
 }
 
+/* A source begins behind its position; where a snapshot has none, and all bring their first event again, that is passed over. */
+static tf_err_t go_on(const tf_config_t *config) {
+  bool is_exact = config->engine.snapshot_restore == TF_CONFIG_RESTORE_EXACT;
+  bool brings = is_exact && begins_at_first(config), seeks = false;
+  for (uint32_t i = 0; i < live.plan.cnt; i++)
+    seeks |= tickfuse_warm_position(config, live.plan.rows[i].name) > 0;
+  return tickfuse_warm_continue(&engine, brings && !seeks, brings);
+}
+
 /* What a venue sent while nobody listened is gone: books that were kept would have holes. */
 static tf_err_t check_exact(const tf_config_t *config) {
   char where[256];
@@ -519,7 +528,7 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   if (!err) err = tf_text_source_join(&engine);
   if (!err) err = tf_remotes_open(&engine);
   if (!err) err = tf_outcomes_open(&engine, tf_live_capture_tap(&live.capture));
-  if (!err) err = tickfuse_warm_continue(&engine, false, begins_at_first(config));
+  if (!err) err = go_on(config);
   if (!err) err = start_control(config);
   if (!err) err = start_http(config);
   if (!err) err = tickfuse_warm_begin(&engine, true);

@@ -33,6 +33,10 @@ static void a_socket_that_is_connected_to_itself_is_known(void **state) {
     assert_int_equal(connect(fd, (struct sockaddr *)&at, bytes), 0); /* TCP takes that */
     assert_true(tf_peer_is_self(fd));
     close(fd);
+    int server = socket(families[i], SOCK_STREAM | SOCK_CLOEXEC, 0); /* gets the port at once */
+    assert_int_equal(bind(server, (struct sockaddr *)&at, bytes), 0);
+    assert_int_equal(listen(server, 1), 0);
+    close(server);
   }
 }
 

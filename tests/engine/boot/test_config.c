@@ -620,6 +620,62 @@ static const char worker_keys[] =
     "models: [{name: m, file: gone, place_cpu: 20us, place_worker: 4us}]\n"
     "gpu: {placements: p.json, refill: 3m}\n";
 
+static const char text_keys[] =
+    "feeds:\n"
+    "  - {name: n, venue: kraken, from: nats, broker: \"nats://127.0.0.1:4222\", stream: E, "
+    "partitions: 4,\n"
+    "     partition: 1, start: all, user: u, password_file: p, times: kept}\n"
+    "  - {name: h, venue: kraken, listen: \"127.0.0.1:0\", clients_max: 5, rate_max: 6, "
+    "token_file: t,\n"
+    "     cert_file: c, tls_key_file: k}\n"
+    "engine: {snapshot: s, snapshot_every: 3s, snapshot_restore: exact}\n"
+    "texts: {file: t, precision: int8, error_max: 7, deadline: 3s, queue: 99}\n";
+
+static void keys_of_texts_snapshots_and_intakes_reach_their_fields(void **state) {
+  (void)state;
+  tf_config_t *c = load(text_keys, NULL, 0);
+  assert_int_equal(c->engine.snapshot_every_ns, 3 * TF_NS_PER_SEC);
+  assert_int_equal(c->engine.snapshot_restore, 1);
+  assert_string_equal(c->feeds[0].stream, "E");
+  assert_int_equal(c->feeds[0].partition, 1);
+  assert_int_equal(c->feeds[1].clients_max, 5);
+  assert_int_equal(c->feeds[1].rate_max, 6);
+  assert_string_equal(c->texts.file, "t");
+  assert_int_equal(c->texts.precision, TF_CONFIG_PRECISION_INT8);
+  assert_int_equal(c->texts.error_max_ppm, 7);
+  assert_int_equal(c->texts.deadline_ns, 3 * TF_NS_PER_SEC);
+  assert_int_equal(c->texts.queue, 99);
+  tf_config_free(c);
+}
+
+/* As many as a group may say at once. */
+static const char group_keys[] = "group: {name: g, partitions: 8, member: a, share: 3, lease: 3s, "
+                                 "stop: 4s, snapshot_every: 7s, store: nats, "
+                                 "url: \"nats://127.0.0.1:4222\", user: u, password_file: p, "
+                                 "ca_file: ca, cert_file: ce, tls_key_file: k, "
+                                 "log_dir: l, program: t}\n";
+
+static void keys_of_groups_reach_their_fields(void **state) {
+  (void)state;
+  tf_config_t *c = load(group_keys, NULL, 0);
+  assert_string_equal(c->group.name, "g");
+  assert_string_equal(c->group.member, "a");
+  assert_string_equal(c->group.url, "nats://127.0.0.1:4222");
+  assert_string_equal(c->group.user, "u");
+  assert_string_equal(c->group.password_file, "p");
+  assert_string_equal(c->group.ca_file, "ca");
+  assert_string_equal(c->group.cert_file, "ce");
+  assert_string_equal(c->group.tls_key_file, "k");
+  assert_string_equal(c->group.log_dir, "l");
+  assert_string_equal(c->group.program, "t");
+  assert_int_equal(c->group.partitions, 8);
+  assert_int_equal(c->group.share_max, 3);
+  assert_int_equal(c->group.lease_ns, 3 * TF_NS_PER_SEC);
+  assert_int_equal(c->group.stop_ns, 4 * TF_NS_PER_SEC);
+  assert_int_equal(c->group.snapshot_every_ns, 7 * TF_NS_PER_SEC);
+  tf_config_free(c);
+}
+
 static void keys_of_workers_reach_their_fields(void **state) {
   (void)state;
   tf_config_t *c = load(worker_keys, NULL, 0);
@@ -641,8 +697,9 @@ static void the_test_above_knows_every_key(void **state) {
       snprintf(key, sizeof key, "%s: ", group->section->keys[k].name);
       bool is_default_only =
           strcmp(key, "insecure: ") == 0 || strcmp(key, "policy: ") == 0; /* other tests' */
-      if (!strstr(all_keys, key) && !strstr(worker_keys, key) && !is_default_only)
-        fail_msg("%s is not tested", key);
+      bool is_there = strstr(all_keys, key) || strstr(worker_keys, key) || strstr(text_keys, key) ||
+                      strstr(group_keys, key);
+      if (!is_there && !is_default_only) fail_msg("%s is not tested", key);
     }
   }
 }
@@ -861,6 +918,8 @@ int main(void) {
       cmocka_unit_test(each_good_config_has_its_canonical_value),
       cmocka_unit_test(every_key_reaches_its_field),
       cmocka_unit_test(keys_of_workers_reach_their_fields),
+      cmocka_unit_test(keys_of_texts_snapshots_and_intakes_reach_their_fields),
+      cmocka_unit_test(keys_of_groups_reach_their_fields),
       cmocka_unit_test(the_test_above_knows_every_key),
       cmocka_unit_test(words_are_those_of_the_contracts),
       cmocka_unit_test(each_value_remembers_where_it_came_from),

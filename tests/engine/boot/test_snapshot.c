@@ -14,9 +14,14 @@
 #include "inputs.h"
 #include "registry.h"
 
-#define EVENTS_MAX    (1u << 18)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define EVENTS_MAX (1u << 17) /* as many cuts as there is time for */
+#define CUT_EVENTS 5000u
+#else
+#define EVENTS_MAX (1u << 18)
+#define CUT_EVENTS 1000u
+#endif
 #define DECISIONS_MAX (1u << 20)
-#define CUT_EVENTS    1000u
 #define SKIPPED       77
 
 /* ---- decoded once ---- */

@@ -212,6 +212,53 @@ static void sizes_at_their_limits(void **state) {
     }
 }
 
+/* Of a worker that computes features: its plan, its state room, rows that hold a market row. */
+static void sizes_of_a_plan_and_its_room_at_their_limits(void **state) {
+  (void)state;
+  uint8_t *plan = calloc(1, TF_MAILBOX_PLAN_BYTES_MAX + 1);
+  assert_non_null(plan);
+  const uint64_t least = tf_market_row_values(0);
+  const struct {
+    uint64_t input_cnt, plan_bytes, state_packets;
+    bool     is_good;
+  } rows[] = {
+      {least,     1,                             1,                        true },
+      {least - 1, 1,                             1,                        false},
+      {least + 1, TF_MAILBOX_PLAN_BYTES_MAX - 1, TF_MAILBOX_STATE_MAX - 1, true },
+      {least,     TF_MAILBOX_PLAN_BYTES_MAX,     TF_MAILBOX_STATE_MAX,     true },
+      {least,     TF_MAILBOX_PLAN_BYTES_MAX + 1, TF_MAILBOX_STATE_MAX,     false},
+      {least,     TF_MAILBOX_PLAN_BYTES_MAX,     TF_MAILBOX_STATE_MAX + 1, false},
+      {least,     0,                             1,                        false},
+      {least,     1,                             0,                        false},
+  };
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
+    tf_mailbox_spec_t spec = small;
+    tf_mailbox_view_t view;
+    int               fd;
+    spec.input_cnt     = (uint32_t)rows[i].input_cnt;
+    spec.plan          = plan;
+    spec.plan_bytes    = rows[i].plan_bytes;
+    spec.state_packets = (uint32_t)rows[i].state_packets;
+    if (!rows[i].is_good) {
+      assert_int_equal(tf_mailbox_create(&spec, &view, &fd), E_CORE_ARGUMENT);
+      continue;
+    }
+    plan[spec.plan_bytes - 1] = 0xa5;
+    pair_t p                  = pair_of(&spec);
+    assert_int_equal(p.worker.plan_bytes, spec.plan_bytes);
+    assert_int_equal(p.worker.state_packets, spec.state_packets);
+    assert_int_equal(((const uint8_t *)p.worker.plan)[spec.plan_bytes - 1], 0xa5);
+    const uint32_t words[4] = {1, 2, 3, 4}; /* the room's end is the file's */
+    if (spec.state_packets >= 2) {
+      tf_mailbox_put_state(&p.lane, 3 * (uint64_t)(spec.state_packets - 2), words, 4, 9);
+      assert_int_equal(p.worker.state[spec.state_packets - 1].words[0], 4);
+      assert_int_equal(p.worker.state[spec.state_packets - 1].tag, 9);
+    }
+    end(&p);
+  }
+  free(plan);
+}
+
 static void a_file_that_is_no_mailbox_is_refused(void **state) {
   (void)state;
   tf_mailbox_view_t view;
@@ -250,6 +297,7 @@ int main(void) {
       cmocka_unit_test(sequences_go_on_past_two_to_the_thirty_second),
       cmocka_unit_test(a_row_count_or_a_status_that_is_none_is_bounded),
       cmocka_unit_test(sizes_at_their_limits),
+      cmocka_unit_test(sizes_of_a_plan_and_its_room_at_their_limits),
       cmocka_unit_test(a_file_that_is_no_mailbox_is_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

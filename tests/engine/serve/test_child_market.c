@@ -435,7 +435,9 @@ static void ticks_together_are_one_request_in_the_lanes_order(void **state) {
   rows[2].is_quiet = true;
   for (uint32_t i = 0; i < BATCH; i++)
     if (i != 2) answer(0, i, TF_MAILBOX_OK, (float)i);
+  const uint64_t requests = rig.lane.counts.requests;
   tf_child_market_ask(&rig.lane, &rig.market, rows, BATCH, tf_clock_ticks());
+  assert_int_equal(rig.lane.counts.requests, requests + 1);
   for (uint32_t i = 0; i < BATCH; i++) {
     told_t t;
     assert_true(take(i, &t));

@@ -142,7 +142,7 @@ class Client:
         if self._carries != Carries.FEATURES:
             return EVENT
         record_bytes = self._library.tf_client_record_bytes(self._open_handle())
-        return feature_record(max(record_bytes - 24, 0) // 8)
+        return feature_record(max(record_bytes - feature_record(0).itemsize, 0) // 8)
 
     def read(self, cap: int = _DEFAULT_CAP) -> Batch:
         """What is there now, without waiting: up to cap records, and the one event behind them."""
