@@ -415,10 +415,13 @@ static int player_poll(tf_source_t *source, uint64_t now_ns) {
   static tf_event_t    events[65536];
   tf_snapshot_counts_t c;
   (void)now_ns;
-  (void)tf_snapshot_live_request(player.live);
   tf_snapshot_live_counts(player.live, &c);
   if (c.put + c.failed + 1 < (player.at + 1) * player.wanted / tape.batch_cnt) return 0;
   if (player.at == tape.batch_cnt) return TF_SOURCE_DONE;
+  /* It is begun with the next event, as the lane has no time to be idle in between. */
+  const uint64_t begun = c.begun;
+  if (tf_snapshot_live_request(player.live))
+    while (c.begun == begun) tf_snapshot_live_counts(player.live, &c);
   const batch_t *row = &tape.batches[player.at++];
   memcpy(events, tape.events + row->first, row->cnt * sizeof *events);
   tf_batch_t batch = {.events = events, .event_cnt = row->cnt, .origin_tsc = tf_clock_ticks()};
