@@ -17,7 +17,7 @@ typedef enum tf_ledger_row {
   TF_LEDGER_PASSAGES, /* events, quotes and rows for sinks: made = handed to emit + lag + lost at a full ring */
   TF_LEDGER_RUNTIMES, /* asked = superseded + waiting + expired + answered + missed + under way */
   TF_LEDGER_WORKERS, /* asked = what came of it, summed; outcomes kept = captured, those of shedding too */
-  TF_LEDGER_TEXTS,   /* heard = answered + missed + waiting */
+  TF_LEDGER_TEXTS, /* heard = answered + missed + waiting */
   TF_LEDGER_ROW_CNT
 } tf_ledger_row_t;
 

@@ -56,8 +56,8 @@ typedef struct tf_sink_config {
   bool              durable;  /* journal: a block counts as written when it is on disk */
   const char       *key_file; /* journal: of the key of its MACs; NULL: none */
   uint32_t          epoch;
-  bool              is_fenced; /* of a group: a destination that has seen a later epoch refuses it */
-  bool              is_replay;
+  bool is_fenced; /* of a group: a destination that has seen a later epoch refuses it */
+  bool is_replay;
   bool is_filtered; /* not all records of its kind come: sequences have holes that are no loss */
   uint32_t                partition_cnt; /* nats: subjects of events have their partition; 0: not */
   const tf_sink_ranks_t  *ranks;         /* NULL: all are alike */

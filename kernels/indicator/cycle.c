@@ -4,8 +4,8 @@
 #include "indicator/hilbert.h"
 #include "indicator/window.h"
 
-#define OF_CLOSE  TF_SERIES("close")
-#define EHLERS "Ehlers 2001, as TA-Lib's"
+#define OF_CLOSE TF_SERIES("close")
+#define EHLERS   "Ehlers 2001, as TA-Lib's"
 
 /* Periods are 6 to 50 bars. */
 enum { PERIOD_MAX = 50, EARLY_IDLE = 12, EARLY_LOOKBACK = 32, LATE_IDLE = 37, LATE_LOOKBACK = 63 };

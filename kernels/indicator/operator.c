@@ -13,12 +13,12 @@ static uint64_t operator_build(operator_none_t *s, tf_layout_t *l, const double 
 }
 
 #define OPERATOR(id, what, symbol)                                                                 \
-  TF_STEP bool id##_step(operator_none_t *s, tf_store_t m, const double *x, double *y) {                \
+  TF_STEP bool id##_step(operator_none_t *s, tf_store_t m, const double *x, double *y) {           \
     (void)s, (void)m;                                                                              \
     *y = x[0] symbol x[1];                                                                         \
     return true;                                                                                   \
   }                                                                                                \
-  TF_INDICATOR_DEFINE_AS(id, operator_none_t, operator_build, id##_step, .group = TF_GROUP_MATH,       \
+  TF_INDICATOR_DEFINE_AS(id, operator_none_t, operator_build, id##_step, .group = TF_GROUP_MATH,   \
                          .help = what, .origin = "definition", TF_SERIES("high", "low"),           \
                          TF_OUTPUTS(#id))
 

@@ -11,12 +11,12 @@ static uint64_t price_build(price_none_t *s, tf_layout_t *l, const double *param
 }
 
 #define PRICE(id, what, value, ...)                                                                \
-  TF_STEP bool id##_step(price_none_t *s, tf_store_t m, const double *x, double *y) {                \
+  TF_STEP bool id##_step(price_none_t *s, tf_store_t m, const double *x, double *y) {              \
     (void)s, (void)m;                                                                              \
     *y = value;                                                                                    \
     return true;                                                                                   \
   }                                                                                                \
-  TF_INDICATOR_DEFINE_AS(id, price_none_t, price_build, id##_step, .group = TF_GROUP_PRICE,         \
+  TF_INDICATOR_DEFINE_AS(id, price_none_t, price_build, id##_step, .group = TF_GROUP_PRICE,        \
                          .help = what, .origin = "definition", TF_SERIES(__VA_ARGS__),             \
                          TF_OUTPUTS(#id))
 

@@ -14,7 +14,7 @@ static uint64_t transform_build(stateless_t *s, tf_layout_t *l, const double *pa
 }
 
 #define TRANSFORM(id, what, y_of_x)                                                                \
-  TF_STEP bool id##_step(stateless_t *s, tf_store_t m, const double *input, double *y) {            \
+  TF_STEP bool id##_step(stateless_t *s, tf_store_t m, const double *input, double *y) {           \
     (void)s, (void)m;                                                                              \
     double x = *input;                                                                             \
     *y       = y_of_x;                                                                             \

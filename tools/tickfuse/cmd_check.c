@@ -122,10 +122,11 @@ static uint32_t sinks_on_lane(const tf_config_t *config, char notes[][TF_CONFIG_
     if (!may_wait || !is_in_place || cnt == cap) continue;
     snprintf(path, sizeof path, "sinks[%u].policy", i);
     tf_config_where(config, path, where, sizeof where);
-    snprintf(notes[cnt++], TF_CONFIG_ERROR_TEXT_BYTES,
-             "%s: emit shares the lane's thread: a %.20s sink's system calls are the lane's, and live "
-             "it is not waited for, what it cannot take at once is dropped; give emit a thread",
-             where, s->type);
+    snprintf(
+        notes[cnt++], TF_CONFIG_ERROR_TEXT_BYTES,
+        "%s: emit shares the lane's thread: a %.20s sink's system calls are the lane's, and live "
+        "it is not waited for, what it cannot take at once is dropped; give emit a thread",
+        where, s->type);
   }
   return cnt;
 }

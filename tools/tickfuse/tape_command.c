@@ -50,7 +50,8 @@ static bool read_kinds(const char *text, uint32_t *kinds) {
     uint8_t kind = tf_event_text_kind_find(word);
     if (kind == TF_EVENT_KIND_CNT) {
       fprintf(stderr,
-              "tickfuse: --kind %s: known are trade, quote, book, ticker, status, control, text\n", word);
+              "tickfuse: --kind %s: known are trade, quote, book, ticker, status, control, text\n",
+              word);
       return false;
     }
     *kinds |= 1u << kind;

@@ -32,12 +32,12 @@ static void balanced(void) {
   r->lane.events            = 10;
   r->lane.compute.counts    = (tf_compute_counts_t){
          .ticks = 5, .requested = 5, .done = 3, .skipped_warmup = 1, .skipped_output = 1};
-  r->lane.decide.counts.decisions = 3;
+  r->lane.decide.counts.decisions      = 3;
   r->emit.handed[TF_CARRIES_DECISIONS] = 3;
-  r->emit.sink_cnt                = 1;
-  r->emit.sinks[0].sink           = &in_place;
-  r->emit.sinks[0].taken          = 2;
-  r->emit.sinks[0].dropped_full   = 1;
+  r->emit.sink_cnt                     = 1;
+  r->emit.sinks[0].sink                = &in_place;
+  r->emit.sinks[0].taken               = 2;
+  r->emit.sinks[0].dropped_full        = 1;
 }
 
 static void accounted_run_balances_to_zero(void **state) {

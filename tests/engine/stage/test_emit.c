@@ -74,7 +74,8 @@ static void emit_one(tf_emit_t *emit) {
 
 static void assert_balanced(const tf_emit_t *emit) {
   const tf_emit_sink_t *s = &emit->sinks[0];
-  assert_int_equal(emit->handed[TF_CARRIES_DECISIONS], s->taken + s->dropped_full + s->dropped_broken);
+  assert_int_equal(emit->handed[TF_CARRIES_DECISIONS],
+                   s->taken + s->dropped_full + s->dropped_broken);
   assert_int_equal(s->taken, fake.taken);
 }
 
