@@ -34,6 +34,7 @@ typedef struct nats {
   tf_nats_link_t          link;
   char                    stream[64];
   uint64_t                token;
+  bool                    has_messages; /* the stream, as far as is known on this connection */
   uint8_t                 bytes[ANSWER_BYTES]; /* of a message that was asked for */
 } nats_t;
 
@@ -81,6 +82,7 @@ static void close_nats(void *state) {
 
 static tf_group_result_t fail(nats_t *n, const char *what, const char *why) {
   (void)TF_ERR(E_GROUP_STORE, "%s: %s: %s", n->config.url, what, why);
+  n->has_messages = false;
   if (n->link.state == TF_NATS_LINK_UP || n->link.state == TF_NATS_LINK_DOWN)
     tf_nats_link_hang_up(&n->link);
   return TF_GROUP_FAILED;
@@ -201,19 +203,42 @@ static tf_group_result_t take_message(nats_t *n, const char *subject, const answ
   return TF_GROUP_DONE;
 }
 
+static tf_group_result_t make_stream_if_allowed(nats_t *n) {
+  return n->config.may_create && create_stream(n) != TF_GROUP_DONE ? TF_GROUP_FAILED
+                                                                   : TF_GROUP_LOST;
+}
+
+/* LOST: there is no message at all. A stream that somebody makes at this moment is known before it has a store, and
+ * nats-server 2.9.10 ends itself (nil pointer, jsMsgGetRequest) where it is asked for a message then; INFO it answers. */
+static tf_group_result_t look_for_messages(nats_t *n) {
+  char     call[SUBJECT_BYTES];
+  answer_t answer;
+  if (n->has_messages) return TF_GROUP_DONE;
+  snprintf(call, sizeof call, "$JS.API.STREAM.INFO.%s", n->stream);
+  tf_group_result_t result = ask(n, call, "", 0, NULL, &answer);
+  if (result != TF_GROUP_DONE) return result;
+  json_t *state   = json_object_get(answer.json, "state");
+  n->has_messages = json_integer_value(json_object_get(state, "last_seq")) > 0;
+  json_decref(answer.json);
+  if (answer.err_code == NO_STREAM) return make_stream_if_allowed(n);
+  if (answer.err_code) return TF_GROUP_FAILED;
+  return n->has_messages ? TF_GROUP_DONE : TF_GROUP_LOST;
+}
+
 /* The last message of the subject into bytes; LOST: there is none. */
 static tf_group_result_t last_of(nats_t *n, const char *subject, size_t *bytes_cnt, uint64_t *seq) {
-  char     call[SUBJECT_BYTES], body[SUBJECT_BYTES + 32];
-  answer_t answer;
+  char              call[SUBJECT_BYTES], body[SUBJECT_BYTES + 32];
+  answer_t          answer;
+  tf_group_result_t result = look_for_messages(n);
+  if (result != TF_GROUP_DONE) return result;
   snprintf(call, sizeof call, "$JS.API.STREAM.MSG.GET.%s", n->stream);
   snprintf(body, sizeof body, "{\"last_by_subj\":\"%s\"}", subject);
-  tf_group_result_t result = ask(n, call, body, strlen(body), NULL, &answer);
+  result = ask(n, call, body, strlen(body), NULL, &answer);
   if (result != TF_GROUP_DONE) return result;
   if (answer.err_code == NO_MESSAGE)
     result = TF_GROUP_LOST;
   else if (answer.err_code == NO_STREAM)
-    result =
-        n->config.may_create && create_stream(n) != TF_GROUP_DONE ? TF_GROUP_FAILED : TF_GROUP_LOST;
+    result = make_stream_if_allowed(n);
   else if (answer.err_code)
     result = TF_GROUP_FAILED;
   else

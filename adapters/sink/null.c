@@ -48,9 +48,9 @@ static tf_err_t null_close(void *state) {
 
 extern const tf_sink_t tf_sink_null;
 const tf_sink_t        tf_sink_null = {
-           .name     = "null",
-           .keys     = "",
-           .help     = "takes every record and drops it, counted",
+           .name = "null",
+           .keys = NULL, /* any: it stands in for another, of which the rest of the config speaks */
+           .help = "takes every record and drops it, counted",
            .policies = TF_OVERFLOW_BIT(TF_OVERFLOW_BLOCK) | TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_NEWEST),
            .policy   = TF_OVERFLOW_BLOCK,
            .carries  = (1u << TF_CARRIES_CNT) - 1,

@@ -117,9 +117,10 @@ typedef struct tf_sink_counts {
 #define TF_SINK_KEYS_QUEUE "slots drain max_age format low_instruments low_strategies"
 
 typedef struct tf_sink {
-  const char   *name;
-  const char   *help;
-  const char   *keys; /* of the config, besides TF_SINK_KEYS: "path slots"; others are refused */
+  const char *name;
+  const char *help;
+  const char
+      *keys; /* of the config, besides TF_SINK_KEYS: "path slots"; others are refused; NULL: any */
   uint32_t      policies; /* TF_OVERFLOW_BIT of each that it knows */
   uint32_t      carries;  /* 1 << tf_carries_t of each */
   tf_overflow_t policy;   /* if the config says auto */

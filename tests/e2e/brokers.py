@@ -15,6 +15,7 @@ from tunnel import shut
 
 LONG_S = 60
 NO_MESSAGE = 10037  # JetStream's err_code of one that was purged or deleted
+NO_LEADER = 10008
 
 
 def wait_until(what, condition, long_s=LONG_S):
@@ -158,7 +159,12 @@ class Nats(Broker):
                 client.send(f"$JS.API.STREAM.MSG.GET.{stream}", b'{"seq":%d}' % n, n)
             answers = {}
             while not all(f"in.{n}" in answers for n in numbers):  # a cluster may have answered INFO twice
-                answers.update([client.message()])
+                where, body = client.message()
+                if json.loads(body).get("error", {}).get("err_code") == NO_LEADER:  # it elects one
+                    time.sleep(0.05)
+                    client.send(f"$JS.API.STREAM.MSG.GET.{stream}", b'{"seq":%s}' % where[3:].encode(), where[3:])
+                else:
+                    answers[where] = body
             got += [json.loads(answers[f"in.{n}"]) for n in numbers]
         client.close()
         odd = [a["error"] for a in got if "error" in a and a["error"]["err_code"] != NO_MESSAGE]
