@@ -34,8 +34,11 @@ static size_t journal_state_bytes(const tf_sink_config_t *config) {
 }
 
 static tf_err_t journal_open(void *state, const tf_sink_config_t *config) {
+  held_t       *held    = &((journal_sink_t *)state)->held;
   tf_journal_t *journal = state;
-  journal->config.path  = NULL; /* close accepts a journal that was never opened */
+  held->is_open = held->is_over = held->is_read = false;
+
+  journal->config.path = NULL; /* close accepts a journal that was never opened */
   if (!config->path || !*config->path)
     return TF_ERR(E_SINK_CONFIG, "sink of type journal: no path; give `path:` of its file");
   tf_journal_config_t own = {.path        = config->path,
