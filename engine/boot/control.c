@@ -14,6 +14,7 @@
 #include "boot/control_status.h"
 #include "boot/model_places.h"
 #include "boot/model_server.h"
+#include "boot/own_event.h"
 #include "boot/remotes.h"
 #include "boot/snapshot_live.h"
 #include "core/clock.h"
@@ -57,20 +58,7 @@ struct tf_control {
 /* ---- acquire's side ---- */
 
 static void publish_event(tf_control_t *c, tf_event_t *e) {
-  e->ts_recv_ns          = tf_clock_wall_ns();
-  tf_tap_record_t record = {.recv_ns    = e->ts_recv_ns,
-                            .source_idx = UINT32_MAX,
-                            .kind       = TF_TAP_CONTROL,
-                            .bytes_cnt  = sizeof *e,
-                            .bytes      = (const char *)e};
-  if (c->config.tap.on_record) c->config.tap.on_record(c->config.tap.self, &record);
-  tf_count_add(&c->source.counts.messages, 1);
-  tf_count_add(&c->source.counts.msgs_control, 1);
-  tf_count_add(&c->source.counts.events[TF_EVENT_CONTROL], 1);
-  uint64_t   now_tsc = tf_clock_ticks();
-  tf_batch_t batch   = {e, 1, now_tsc, now_tsc};
-  c->source.publisher.publish(c->source.publisher.self, &batch);
-  c->source.newest_recv_ns = e->ts_recv_ns;
+  tf_own_event_tell(&c->source, &c->config.tap, e);
 }
 
 static void publish(tf_control_t *c, command_t *command) {

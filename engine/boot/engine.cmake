@@ -23,6 +23,7 @@ tf_library(tf_boot
     placement_file.c
     publish.c
     outcomes.c
+    own_event.c
     passages.c
     remotes.c
     remotes_follow.c

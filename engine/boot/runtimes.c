@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "boot/chain.h"
+#include "boot/own_event.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "serve/worker.h"
@@ -146,21 +147,8 @@ tf_err_t tf_runtimes_add(tf_engine_t *e, uint32_t i) {
 /* ---- acquire's side ---- */
 
 static void publish(void *self, tf_event_t *e) {
-  tf_runtimes_t *r       = self;
-  e->ts_recv_ns          = tf_clock_wall_ns();
-  tf_tap_record_t record = {.recv_ns    = e->ts_recv_ns,
-                            .source_idx = UINT32_MAX,
-                            .kind       = TF_TAP_CONTROL,
-                            .bytes_cnt  = sizeof *e,
-                            .bytes      = (const char *)e};
-  if (r->tap.on_record) r->tap.on_record(r->tap.self, &record);
-  tf_count_add(&r->source.counts.messages, 1);
-  tf_count_add(&r->source.counts.msgs_control, 1);
-  tf_count_add(&r->source.counts.events[TF_EVENT_CONTROL], 1);
-  uint64_t   now_tsc = tf_clock_ticks();
-  tf_batch_t batch   = {e, 1, now_tsc, now_tsc};
-  r->source.publisher.publish(r->source.publisher.self, &batch);
-  r->source.newest_recv_ns = e->ts_recv_ns;
+  tf_runtimes_t *r = self;
+  tf_own_event_tell(&r->source, &r->tap, e);
 }
 
 static int poll_runtimes(tf_source_t *source, uint64_t now_ns) {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "boot/own_event.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -27,29 +28,14 @@ static const char *const miss_words[] = {
 
 /* ---- acquire's side ---- */
 
-static void publish_event(tf_text_source_t *t, tf_event_t *e) {
-  uint64_t   now_tsc = tf_clock_ticks();
-  tf_batch_t batch   = {e, 1, now_tsc, now_tsc};
-  tf_count_add(&t->source.counts.events[TF_EVENT_TEXT], 1);
-  t->source.newest_recv_ns = e->ts_recv_ns;
-  t->source.publisher.publish(t->source.publisher.self, &batch);
+static void publish_in_place(void *self, tf_event_t *e) {
+  tf_text_source_t *t = self;
+  tf_own_event_publish(&t->source, e);
 }
 
-static void publish_in_place(void *self, tf_event_t *e) { publish_event(self, e); }
-
-/* It is received now: what the lane has seen since its text came is in the past. */
 static void publish_live(void *self, tf_event_t *e) {
-  tf_text_source_t *t    = self;
-  e->ts_recv_ns          = tf_clock_wall_ns();
-  tf_tap_record_t record = {.recv_ns    = e->ts_recv_ns,
-                            .source_idx = UINT32_MAX,
-                            .kind       = TF_TAP_CONTROL,
-                            .bytes_cnt  = sizeof *e,
-                            .bytes      = (const char *)e};
-  if (t->tap.on_record) t->tap.on_record(t->tap.self, &record);
-  tf_count_add(&t->source.counts.messages, 1); /* as a replay of the capture counts it */
-  tf_count_add(&t->source.counts.msgs_control, 1);
-  publish_event(t, e);
+  tf_text_source_t *t = self;
+  tf_own_event_tell(&t->source, &t->tap, e);
 }
 
 static int poll_texts(tf_source_t *source, uint64_t now_ns) {
