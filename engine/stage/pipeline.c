@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "serve/texts.h"
 #include "stage/tell.h"
 
 const char *const tf_hop_names[TF_HOP_CNT] = {"decode", "buffer", "features",         "model",
@@ -224,7 +225,8 @@ TF_COLD static void on_control(tf_lane_t *lane, const tf_event_t *e) {
     tf_compute_pause(&lane->compute, e->u.model.model_idx, e->u.model.until_ns);
     return;             /* the engine's own */
   case TF_CONTROL_SWAP: /* a warm start is with the config's version */
-    if (!lane->warming) tf_compute_swap(&lane->compute, e);
+    if (!lane->warming && e->u.model.model_idx != TF_TEXTS_MODEL_IDX)
+      tf_compute_swap(&lane->compute, e);
     return;
   case TF_CONTROL_SEQUENCE: /* a live engine began with it already */
     if (!lane->warming && (uint64_t)e->u.control.position > lane->decide.decision_seq)
