@@ -257,13 +257,13 @@ static void a_snapshot_of_another_config_is_refused_with_what_is_another(void **
   static const struct {
     const char *text, *says;
   } rows[] = {
-      {OF("",         "1s", "",    "20", "0"), NULL                                 },
-      {OF(", spread", "1s", "",    "20", "0"), "taken with other features than test"},
-      {OF("",         "2s", "",    "20", "0"), "with other bars than"               },
-      {OF("",         "1s", PEERS, "20", "0"), "with other peers than"              },
-      {OF("",         "1s", "",    "20", "1"), "with other strategies than"         },
-      {OF("",         "1s", "",    "30", "0"), "with other models than"             },
-      {OF("",         "2s", "",    "20", "1"), "with other bars, strategies than"   },
+      {OF("",           "1s", "",    "20", "0"), NULL                                 },
+      {OF(", spread",   "1s", "",    "20", "0"), "taken with other features than test"},
+      {OF("",           "2s", "",    "20", "0"), "with other bars than"               },
+      {OF(", mid@spot", "1s", PEERS, "20", "0"), "with other features, peers than"    },
+      {OF("",           "1s", "",    "20", "1"), "with other strategies than"         },
+      {OF("",           "1s", "",    "30", "0"), "with other models than"             },
+      {OF("",           "2s", "",    "20", "1"), "with other bars, strategies than"   },
   };
   static tf_engine_t engine;
   rig_piece_t        piece = {0};
