@@ -21,9 +21,7 @@
  * (DECISIONS.decisions.BINANCE-SPOT.BTCUSDT); with `partitions` STREAM.KIND.PPPP.VENUE.INSTRUMENT, PPPP the instrument's
  * partition (tf/partition.h). What is of no instrument, a command among events, is in partition 0000, NONE.NONE. The
  * order is the stream's, over all of them. */
-#include <errno.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "broker/nats_link.h"
 #include "broker/nats_reply.h"
@@ -71,7 +69,7 @@ typedef struct nats {
   uint32_t       connection;
   uint64_t       tail_seq, acked_seq;
   uint64_t       stream_seq; /* of the stream's last message when the tail was read */
-  char           writer[17]; /* ours */
+  char           writer[TF_BROKER_WRITER_BYTES]; /* ours */
   bool           is_tail_foreign;
   bool           is_fenced;           /* off: the stream is a later epoch's */
   step_t         step;                /* of an engine of a group */
@@ -604,13 +602,10 @@ static tf_err_t outlet_open(void *state, const tf_sink_config_t *config) {
   nats_t *n = state;
   memset(n, 0, sizeof *n);
   tf_broker_init(&n->broker, config);
-  n->encoded      = (uint8_t *)(n + 1);
-  n->deadline_ns  = UINT64_MAX;
-  uint64_t chance = 0;
-  if (getrandom(&chance, sizeof chance, 0) != (ssize_t)sizeof chance)
-    return TF_ERR(E_CORE_SYSTEM, "sink %s: getrandom: %s", config->name, strerror(errno));
-  snprintf(n->writer, sizeof n->writer, "%016llx", (unsigned long long)chance);
-  tf_err_t err = check(config);
+  n->encoded     = (uint8_t *)(n + 1);
+  n->deadline_ns = UINT64_MAX;
+  tf_err_t err   = tf_broker_writer(config, n->writer);
+  if (!err) err = check(config);
   if (!err) err = tf_nats_link_init(&n->link, &n->broker.reach);
   return err ? tf_error_add(err, "sink %s", config->name) : TF_OK;
 }
