@@ -20,7 +20,6 @@
 #include "tf/sink.h"
 
 #define BUFFER_BYTES (UINT32_C(64) << 10)
-#define STALLED_MS   1000 /* of a reader that does not read, at the end */
 
 typedef struct state {
   tf_sink_config_t config;
@@ -139,13 +138,13 @@ static tf_err_t stdout_flush(void *self, uint64_t now_ns) {
   return s->ended_errno ? 0 : drain(s);
 }
 
-/* The pipe may be full: its reader gets STALLED_MS at a time as long as it still reads. */
+/* The pipe may be full: its reader gets the config's drain at a time as long as it still reads. */
 static tf_err_t drain_all(state_t *s) {
   tf_err_t err = drain(s);
   while (!err && s->end > 0) {
     struct pollfd waiting = {.fd = s->fd, .events = POLLOUT};
     size_t        before  = s->end;
-    poll(&waiting, 1, STALLED_MS);
+    poll(&waiting, 1, (int)(s->config.drain_ns_max / TF_NS_PER_MS));
     err = drain(s);
     if (!err && s->end == before)
       err = TF_ERR(E_SINK_IO, "standard output: its reader has stalled, %zu bytes are not written",
@@ -173,7 +172,7 @@ static void stdout_counts(const void *self, tf_sink_counts_t *counts) {
 
 const tf_sink_t tf_sink_stdout = {
     .name        = "stdout",
-    .keys        = "format",
+    .keys        = "format drain",
     .help        = "one JSON line per record on standard output",
     .policies    = TF_OVERFLOW_BIT(TF_OVERFLOW_BLOCK) | TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_NEWEST),
     .policy      = TF_OVERFLOW_BLOCK,

@@ -182,6 +182,9 @@ class Stdout(Destination):
               "killed": "closes the pipe: the sink ends with E_SINK_IO"}
     left_out = {"restarted": "who closed the pipe has ended the sink", "lying": "a pipe's reader says nothing"}
 
+    def sink(self):
+        return {"drain": "60s"}
+
     def begin(self):
         self.path, self.lines, self.goes_on = f"{self.folder}/pipe", b"", threading.Event()
         os.mkfifo(self.path)
@@ -226,11 +229,11 @@ class Stdout(Destination):
 
     def summary(self):
         self.reader.join(LONG_S)
-        text = self.last if self.state == "killed" else self.lines[self.lines.index(b"\n{\n") + 1:]
-        return text.decode()
+        text = self.last if self.state == "killed" else self.lines  # what the first reader left comes before it
+        return text[text.index(b"{\n"):].decode()
 
     def read(self):
-        end = self.lines.rindex(b"\n") if self.state == "killed" else self.lines.index(b"\n{\n")
+        end = self.lines.rindex(b"\n") if self.state == "killed" else self.lines.index(b"{\n")
         return [json.loads(line)["decision_seq"] for line in self.lines[:end].splitlines()]
 
     def has_all(self):

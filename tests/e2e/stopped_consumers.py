@@ -26,7 +26,7 @@ from harness import ROOT, TICKFUSE, Exchange, LiveEngine, journal_records, wait_
 from ports import free_port
 
 SETTLE_S = 1.0
-RING_SLOTS = 1024  # decisions between the lane and emit: half a second of them
+RING_SLOTS = 65536  # decisions between the lane and emit: what keeps emit from its core for seconds is no sink
 FIRST_MS = 1_700_000_000_000
 TYPES = ("unix", "tcp", "websocket", "redis", "nats", "kafka", "http", "stdout")
 AT_TS_RECV, AT_TS_DECISION, AT_TS_OUT = 24, 64, 72  # include/tf/decision.h
@@ -123,7 +123,7 @@ class Engine(LiveEngine):
         self.consumers.reader.wait(60)
         text = pathlib.Path(f"{self.consumers.folder}/stdout").read_text()
         assert code == 0, f"exit {code}: {pathlib.Path(self.log).read_text()[-2000:]}"
-        return json.loads(text[text.rindex("\n{\n") + 1:] if "\n{\n" in text else text)
+        return json.loads(text[text.index("{\n"):])
 
 
 def config_of(folder, exchange, sinks):
@@ -179,6 +179,7 @@ def report(delays, periods):
             if values:
                 kinds.setdefault(what, []).append(percentiles(values))
         rows = {what: {key: round(statistics.median(p[key] for p in many), 1) for key in many[0]} for what, many in kinds.items()}
+        assert {"running", "stopped"} <= set(rows), f"nothing was handed over while consumers stood still: {rows}"
         rows["stopped_to_running"] = {key: round(rows["stopped"][key] / rows["running"][key], 3) for key in rows["running"]}
         out[name] = rows
     return out
