@@ -23,6 +23,10 @@ typedef struct tf_broker {
   tf_trouble_t            trouble;
 } tf_broker_t;
 
+/* Which process writes: a number of chance, in hexadecimal. E_CORE_SYSTEM. */
+#define TF_BROKER_WRITER_BYTES 17u
+tf_err_t tf_broker_writer(const tf_sink_config_t *config, char writer[TF_BROKER_WRITER_BYTES]);
+
 void tf_broker_init(tf_broker_t *b, const tf_sink_config_t *config);
 
 /* Counts an error; the rest is tf_trouble_say's. E_SINK_IO. */

@@ -13,6 +13,10 @@
  * the tail. An entry on top that is not ours, such as one that XADD * made, is refused by name: its id is
  * a time, and would hide all that is to come (docs/adr/0049).
  *
+ * Behind the record each entry has a field `writer`: which process wrote it, by a number of chance. An id that was refused, or a
+ * connection that was lost, leaves a batch in doubt; what the key then has in its place is asked for (XRANGE), and an entry of
+ * another writer's ends the sink: those records are not ours that arrived.
+ *
  * hiredis reads the answers (redis_reply.h); the socket is ours: hiredis' own connect resolves names in the
  * caller's time. Names are resolved on a thread made for it, which ends. Plain TCP: Debian 12's hiredis has no TLS. */
 #include <arpa/inet.h>
@@ -48,12 +52,12 @@ typedef enum phase {
   PHASE_IDLE,       /* until retry_ns */
   PHASE_RESOLVING,  /* a thread asks for the name's addresses */
   PHASE_CONNECTING, /* the socket's connect is on the way */
-  PHASE_GREETING,   /* AUTH, SELECT, XINFO STREAM were sent */
+  PHASE_GREETING,   /* AUTH, SELECT, XINFO STREAM, XRANGE were sent */
   PHASE_READY
 } phase_t;
 
 /* What the next answer is of. */
-typedef enum expect { EXPECT_AUTH, EXPECT_SELECT, EXPECT_TAIL, EXPECT_NONE } expect_t;
+typedef enum expect { EXPECT_AUTH, EXPECT_SELECT, EXPECT_TAIL, EXPECT_DOUBT, EXPECT_NONE } expect_t;
 
 typedef struct place {
   char host[HOST_BYTES];
@@ -87,6 +91,9 @@ typedef struct redis {
   batch_t           batch;
   uint32_t          connection;
   uint64_t          tail_seq, acked_seq;
+  char              writer[TF_BROKER_WRITER_BYTES]; /* ours */
+  uint64_t          doubt_from, doubt_to; /* sequences of a batch that was not answered; 0: none */
+  bool              is_tail_foreign;
 
   pthread_t        resolver;
   struct addrinfo *addresses; /* what it found */
@@ -146,6 +153,8 @@ static void put_record(redis_t *r, const tf_out_t *out) {
   put_bulk(r, id, (size_t)id_chars);
   put_bulk(r, field, strlen(field));
   put_bulk(r, r->encoded, bytes);
+  put_bulk(r, TF_REDIS_WRITER, strlen(TF_REDIS_WRITER));
+  put_bulk(r, r->writer, strlen(r->writer));
   r->broker.counts.bytes += bytes;
 }
 
@@ -154,7 +163,7 @@ static void lay_out(xadd_t *xadd, const tf_sink_config_t *config, bool creates) 
   char        limit[24] = "";
   const char *words[]   = {"XADD", config->stream, "NOMKSTREAM", "MAXLEN", "~", limit};
   uint32_t    skipped   = (creates ? 1u << 2 : 0) | (config->stream_keep ? 0 : 7u << 3);
-  size_t      word_cnt  = 3 + TF_ARRAY_CNT(words) - (size_t)__builtin_popcount(skipped);
+  size_t      word_cnt  = 5 + TF_ARRAY_CNT(words) - (size_t)__builtin_popcount(skipped);
   snprintf(limit, sizeof limit, "%llu", (unsigned long long)config->stream_keep);
   xadd->cnt = bulk_head(xadd->bytes, '*', word_cnt);
   for (uint32_t i = 0; i < TF_ARRAY_CNT(words); i++)
@@ -168,6 +177,7 @@ static void lay_out(xadd_t *xadd, const tf_sink_config_t *config, bool creates) 
 /* Ends the connection, if there is one; what was on the way is in doubt, and the next tail settles it. */
 static void disconnect(redis_t *r) {
   if (r->phase == PHASE_READY) r->broker.counts.disconnects++;
+  if (r->batch.cnt) r->doubt_from = r->acked_seq + 1, r->doubt_to = r->batch.last_seq;
   if (r->fd >= 0) close(r->fd);
   tf_secret_wipe(r->out, r->phase == PHASE_GREETING ? r->out_end : 0);
   tf_redis_reply_fini(&r->reader);
@@ -270,8 +280,18 @@ static void greet(redis_t *r, uint64_t now_ns) {
   }
   put_command(r, 3, tail);
   expect(r, EXPECT_TAIL);
-  r->phase       = PHASE_GREETING;
-  r->deadline_ns = now_ns + TF_BROKER_ANSWER_NS_MAX;
+  if (r->doubt_to) {
+    char        from[24], to[24];
+    const char *doubt[] = {"XRANGE", r->broker.config->stream, from, to};
+    snprintf(from, sizeof from, "%llu", (unsigned long long)r->doubt_from);
+    snprintf(to, sizeof to, "%llu", (unsigned long long)r->doubt_to);
+    put_command(r, 4, doubt);
+    expect(r, EXPECT_DOUBT);
+  }
+  r->reader.own_writer = r->writer;
+  r->is_tail_foreign   = false;
+  r->phase             = PHASE_GREETING;
+  r->deadline_ns       = now_ns + TF_BROKER_ANSWER_NS_MAX;
 }
 
 /* ---- answers ---- */
@@ -283,7 +303,7 @@ static const char *remedy_of(const char *error) {
   } remedies[] = {
       {"NOAUTH",    "; give password_file, and user if it is not the default one"        },
       {"WRONGPASS", "; is password_file the one of this user?"                           },
-      {"NOPERM",    "; its user needs XADD, XINFO, MULTI, EXEC and SELECT on this key"   },
+      {"NOPERM",    "; its user needs XADD, XINFO, XRANGE, MULTI, EXEC and SELECT"       },
       {"READONLY",  "; this is a replica: name the primary in url"                       },
       {"OOM",       "; Redis' maxmemory is reached: raise it, or set stream_keep"        },
       {"MISCONF",   "; Redis cannot save to its disk"                                    },
@@ -330,6 +350,15 @@ static bool is_ours(const char *field) {
   return false;
 }
 
+static void become_ready(redis_t *r) {
+  r->phase       = PHASE_READY;
+  r->deadline_ns = UINT64_MAX;
+  r->moved_cnt   = 0;
+  r->doubt_from = r->doubt_to = 0;
+  r->connection++;
+  tf_broker_ready(&r->broker, r->tail_seq);
+}
+
 static void take_tail(redis_t *r, uint64_t now_ns, const tf_redis_reply_t *reply) {
   const tf_redis_tail_t *tail = &reply->tail;
   bool is_new = reply->kind == TF_REDIS_ERROR && !strncmp(reply->text, "ERR no such key", 15);
@@ -352,17 +381,26 @@ static void take_tail(redis_t *r, uint64_t now_ns, const tf_redis_reply_t *reply
   }
   r->tail_seq = r->acked_seq = is_new ? 0 : tail->last_id;
   r->has_key                 = !is_new;
-  r->phase                   = PHASE_READY;
-  r->deadline_ns             = UINT64_MAX;
-  r->moved_cnt               = 0;
-  r->connection++;
-  tf_broker_ready(&r->broker, r->tail_seq);
+  if (r->doubt_to == 0) become_ready(r);
+}
+
+/* Behind the tail: whoever wrote up to there is among these. */
+static void take_doubt(redis_t *r, uint64_t now_ns, const tf_redis_reply_t *reply) {
+  if (reply->kind == TF_REDIS_ARRAY) {
+    r->is_tail_foreign = reply->foreign_cnt > 0;
+    become_ready(r);
+  } else {
+    refused(r, now_ns, "XRANGE",
+            reply->kind == TF_REDIS_ERROR ? reply->text : "an answer of another kind");
+  }
 }
 
 static void take_greeting(redis_t *r, uint64_t now_ns, const tf_redis_reply_t *reply) {
   expect_t what = r->expects[r->expect_at++];
   if (what == EXPECT_TAIL)
     take_tail(r, now_ns, reply);
+  else if (what == EXPECT_DOUBT)
+    take_doubt(r, now_ns, reply);
   else if (reply->kind != TF_REDIS_STATUS)
     refused(r, now_ns, what == EXPECT_AUTH ? "AUTH" : "SELECT",
             reply->kind == TF_REDIS_ERROR ? reply->text : "an answer of another kind");
@@ -457,12 +495,13 @@ static void outlet_poll(void *state, uint64_t now_ns, uint64_t wait_ns, tf_outle
     r->deadline_ns = now_ns + TF_BROKER_ANSWER_NS_MAX;
   if (r->fd >= 0 && now_ns >= r->deadline_ns)
     TROUBLE(r, now_ns, "%s:%d: no answer in time", r->place.host, r->place.port);
-  view->phase      = r->phase == PHASE_READY  ? TF_OUTLET_READY
-                     : r->phase == PHASE_IDLE ? TF_OUTLET_DOWN
-                                              : TF_OUTLET_CONNECTING;
-  view->connection = r->connection;
-  view->tail_seq   = r->tail_seq;
-  view->acked_seq  = r->acked_seq;
+  view->phase           = r->phase == PHASE_READY  ? TF_OUTLET_READY
+                          : r->phase == PHASE_IDLE ? TF_OUTLET_DOWN
+                                                   : TF_OUTLET_CONNECTING;
+  view->connection      = r->connection;
+  view->tail_seq        = r->tail_seq;
+  view->acked_seq       = r->acked_seq;
+  view->is_tail_foreign = r->is_tail_foreign;
 }
 
 static uint32_t outlet_send(void *state, const tf_out_t *outs, uint32_t n) {
@@ -568,7 +607,7 @@ static tf_err_t outlet_open(void *state, const tf_sink_config_t *config) {
   r->encoded     = (uint8_t *)r->out + r->out_cap;
   lay_out(&r->xadd_new, config, true);
   lay_out(&r->xadd, config, false);
-  return TF_OK;
+  return tf_broker_writer(config, r->writer);
 }
 
 extern const tf_outlet_t tf_redis_outlet; /* for tests and benches that drive it by themselves */
