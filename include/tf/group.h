@@ -16,7 +16,7 @@
 #define TF_GROUP_NAME_BYTES     32u /* of a group, of a member: with the NUL */
 #define TF_GROUP_NOBODY         UINT16_MAX
 #define TF_GROUP_MAGIC          UINT64_C(0x31707567666b6974) /* "tikfgup1" */
-#define TF_GROUP_VERSION        1u
+#define TF_GROUP_VERSION        2u
 
 typedef struct tf_group_head {
   uint64_t magic;
@@ -47,10 +47,13 @@ typedef struct tf_group_partition {
   uint32_t epoch;  /* the fencing number: a larger one with each start of an engine for it */
   uint16_t member; /* place; TF_GROUP_NOBODY */
   uint16_t reserved;
+  /* how far its engine was at the holder's last renewal, for people; saturating */
+  uint32_t events_behind;    /* messages of its feeds that it had not read */
+  uint32_t decisions_behind; /* made, and not delivered */
 } tf_group_partition_t;
 
 TF_STATIC_ASSERT(sizeof(tf_group_head_t) == 64 && sizeof(tf_group_member_t) == 64 &&
-                     sizeof(tf_group_partition_t) == 8,
+                     sizeof(tf_group_partition_t) == 16,
                  "part of the table's format");
 
 typedef struct tf_group_table {

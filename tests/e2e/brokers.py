@@ -148,6 +148,16 @@ class Nats(Broker):
         client.close()
         return answer["state"]["last_seq"] if "state" in answer else 0
 
+    def newest(self, stream, subject):
+        """(subject, headers, bytes) of the last message to such a subject; None: there is none. Of a stream without any it is not asked:
+        nats-server 2.9.10 ends itself when the stream is just being made."""
+        client = self.client()
+        info = client.api(f"INFO.{stream}")
+        has_any = info.get("state", {}).get("last_seq", 0) > 0
+        answer = client.api(f"MSG.GET.{stream}", {"last_by_subj": subject}) if has_any else {}
+        client.close()
+        return stored(answer["message"]) if "message" in answer else None
+
     def read(self, stream):
         """[(subject, headers, bytes)] in the stream's order."""
         client, got = self.client(), []

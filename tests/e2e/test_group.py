@@ -1,11 +1,13 @@
 """tickfuse group: members, leases and engines. A small program stands for the engine, so what is looked at is who runs which partition
 when: in each partition's file the epochs never go down, however members die, stand still or lose the store."""
+import itertools
 import json
 import os
 import pathlib
 import random
 import shutil
 import signal
+import statistics
 import struct
 import subprocess
 import sys
@@ -13,11 +15,12 @@ import tempfile
 import time
 import unittest
 
-from brokers import Nats, wait_until
-from harness import ROOT, SMALL, TICKFUSE, run
+from brokers import Nats, Redis, wait_until
+from harness import ROOT, SMALL, TICKFUSE, Exchange, LiveEngine, run
 from test_brokers import Pump
 
 PARTITIONS = 6
+LONG_S = 120
 ENGINE = ROOT / "tests" / "e2e" / "fake_engine.py"
 CONFIG = """
 feeds: [{{name: main, venue: binance-spot, instruments: [BTCUSDT]}}]
@@ -72,6 +75,20 @@ class Group:
 
     def status(self):
         return json.loads(run("group", self.config, "--status", "--json")[0])
+
+    def held_by(self, name):
+        return self.holders().get(name, [])
+
+    def engines(self, name):
+        """{partition: process} of those that the member runs."""
+        pid, found = self.members[name].pid, {}
+        for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            try:
+                words = pathlib.Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+                found[int(words[words.index(b"--partition") + 1])] = int(child)
+            except (FileNotFoundError, ValueError):  # it has ended, or not begun yet
+                pass
+        return found
 
     def beats(self, partition):
         try:
@@ -187,13 +204,14 @@ class Directory(Members, unittest.TestCase):
             self.assertIn("group.url", run("group", group.config, expect=2)[1])
 
 
-@unittest.skipUnless(shutil.which("nats-server"), "nats-server is not installed")
-class JetStream(Members, unittest.TestCase):
+class Server(Members):
+    """The same with a store that may be away."""
+
     def setUp(self):
-        self.server = self.enterContext(Nats())
+        self.server = self.enterContext(self.BROKER())
 
     def group(self):
-        return Group("nats", f'url: "nats://127.0.0.1:{self.server.port}"')
+        return Group(self.server.type, f'url: "{self.server.scheme}://127.0.0.1:{self.server.port}"')
 
     @staticmethod
     def stands_still(sizes):
@@ -201,18 +219,35 @@ class JetStream(Members, unittest.TestCase):
         time.sleep(0.3)
         return sizes() == before
 
+    def away(self, group, lose):
+        """Until nobody runs; then all live again."""
+        group.start("a")
+        group.start("b")
+        self.shares(group, 3, 3)
+        before = group.epochs()
+        lose()
+        wait_until("nobody runs", lambda: self.stands_still(lambda: [len(group.beats(p)) for p in range(PARTITIONS)]))
+        self.server.start()
+        wait_until("all live again", lambda: all(now > then for now, then in zip(group.epochs(), before)))
+        group.check_order(self)
+
     def test_a_server_that_is_away_for_longer_than_a_lease_stops_all_and_they_go_on(self):
         with self.group() as group:
-            group.start("a")
-            group.start("b")
-            self.shares(group, 3, 3)
-            before = group.epochs()
-            self.server.kill()
-            sizes = lambda: [len(group.beats(p)) for p in range(PARTITIONS)]
-            wait_until("nobody runs", lambda: self.stands_still(sizes))
-            self.server.start()
-            wait_until("all live again", lambda: all(now > then for now, then in zip(group.epochs(), before)))
-            group.check_order(self)
+            self.away(group, self.server.kill)
+
+    def test_a_server_that_lost_what_it_had_costs_a_lease(self):
+        with self.group() as group:
+            self.away(group, self.server.lose)
+
+
+@unittest.skipUnless(shutil.which("nats-server"), "nats-server is not installed")
+class JetStream(Server, unittest.TestCase):
+    BROKER = Nats
+
+
+@unittest.skipUnless(shutil.which("redis-server"), "redis-server is not installed")
+class RedisStore(Server, unittest.TestCase):
+    BROKER = Redis
 
 
 @unittest.skipUnless(shutil.which("nats-server"), "nats-server is not installed")
@@ -277,86 +312,287 @@ class FencedJetStream(unittest.TestCase):
         self.assertEqual([epoch for epoch, _ in got], sorted(epoch for epoch, _ in got))
 
 
+INPUT = f"binance-spot:{SMALL / 'binance_spot_made.txt'}"
 FEATURES = 'features: [mid, "ema(mid, 20)", "zscore(mid, 50)"]'
 STRATEGIES = 'strategies: [{name: up, buy: "spread > 0", books: all}, {name: down, sell: "zscore(mid, 50) < 0", books: all}]'
-WHOLE = """
-engine: {{log_level: info}}
-feeds: [{{name: wall, venue: events, from: nats, broker: "{url}", stream: EVENTS, partitions: {partitions}, start: all, times: kept}}]
+SYMBOLS = "BTCUSDT,ETHUSDT,SOLUSDT,BNBUSDT,XRPUSDT,LINKUSDT,ADAUSDT"  # some in each of six partitions
+RECORDER = """
+feeds: [{{name: main, venue: binance-spot, instruments: [{symbols}], url: "{venue}", rest: "{rest}"}}]
+sinks: [{{type: nats, url: "{url}", stream: EVENTS, stream_create: true, carries: events, partitions: {partitions}, policy: spill, spool: "{dir}/spool", drain: {long}s}}]
+"""
+WALL = '{{name: wall, venue: events, from: nats, broker: "{url}", stream: EVENTS, {cut}instruments: ["*"], instruments_max: 16, start: all, times: kept}}'
+ONE = """
+feeds: [{wall}]
 {features}
 {strategies}
-sinks: [{{type: nats, url: "{url}", stream: "D_{{partition}}", stream_create: true, policy: block, format: json}}]
-group: {{name: spot, partitions: {partitions}, lease: 3s, store: nats, url: "{url}", snapshot_every: 200ms, log_dir: "{dir}"}}
+sinks: [{{type: nats, url: "{url}", stream: ONE, stream_create: true, policy: block, block_max: {long}s, drain: {long}s}}]
 """
-SINK = '{{type: nats, url: "{url}", stream: {stream}, stream_create: true, policy: block, drain: 120s, {more}}}'
-INPUT = f"binance-spot:{SMALL / 'binance_spot_made.txt'}"
+WHOLE = """
+engine: {{log_level: info}}
+feeds: [{wall}]
+{features}
+{strategies}
+sinks: [{{type: nats, url: "{url}", stream: "D_{{partition}}", stream_create: true, policy: block}}]
+group: {{name: spot, partitions: {partitions}, lease: 2s, {store}, snapshot_every: 500ms, log_dir: "{dir}"}}
+"""
+
+
+def masked(record):
+    """Without the epoch and what clocks said: ts_decision, ts_out, the hops."""
+    return record[:64] + bytes(16) + record[80:88] + bytes(4) + record[92:96] + bytes(24) + record[120:]
+
+
+def fields(record):
+    """(decision_seq, ingest_seq, ts_decision_ns, epoch)"""
+    return *struct.unpack_from("<QQ", record), *struct.unpack_from("<Q", record, 64), *struct.unpack_from("<I", record, 88)
 
 
 @unittest.skipUnless(shutil.which("nats-server"), "nats-server is not installed")
 class Engines(unittest.TestCase):
-    """Engines of a group over a venue's events in JetStream, killed and stopped with their members: what they decided is what one engine
-    decides, each decision once and in order. TF_GROUP_ROUNDS: how often a member is lost."""
-    PARTITIONS = 4
+    """Three members run engines over a venue's events as they come, while one thing after another is lost: a member, an engine, a member or
+    an engine that stands still, the broker. What they decided, in the order of the events that caused it, is to the byte what one engine decides
+    over all of the stream, but for the epoch and what clocks said.
+
+    TF_GROUP_SECONDS: things are lost for so long, one every TF_GROUP_PERIOD; without it one of each kind, the next when the last is made
+    good. TF_GROUP_RATE: messages of the venue a second."""
+    PARTITIONS = 6
+    MEMBERS = "abc"
+    LOSSES = ("member", "engine", "pause", "still", "broker")
+    SECONDS = float(os.environ.get("TF_GROUP_SECONDS", "0"))
+    PERIOD = float(os.environ.get("TF_GROUP_PERIOD", "10"))
+    RATE = os.environ.get("TF_GROUP_RATE", "200")
 
     def setUp(self):
         self.server = self.enterContext(Nats())
-        self.group = self.enterContext(Group("nats", "url: x"))
         self.url = f"nats://127.0.0.1:{self.server.port}"
-        pathlib.Path(self.group.config).write_text(WHOLE.format(
-            url=self.url, dir=self.group.dir, partitions=self.PARTITIONS, features=FEATURES, strategies=STRATEGIES))
+        self.group = self.enterContext(Group("nats", "url: x"))
+        self.failovers = []  # (kind, when, {partition: epoch before})
+        self.write("group", WHOLE, wall=self.wall(f"partitions: {self.PARTITIONS}, "), store=self.store())
 
-    def record(self, stream, more):
-        """One engine replays the recording; what it printed."""
-        path = pathlib.Path(self.group.dir, "one.yaml")
-        sink = SINK.format(url=self.url, stream=stream, more=more)
-        path.write_text(f"feeds: [{{name: main, venue: binance-spot}}]\n{FEATURES}\n{STRATEGIES}\nsinks: [{sink}]\n")
-        return json.loads(run("replay", path, "--input", INPUT, "--json")[0])
+    def store(self):
+        return f'store: nats, url: "{self.url}"'
 
-    def decisions(self, stream):
-        rows = [json.loads(body) for subject, _, body in self.server.read(stream) if not subject.endswith(".epoch")]
-        return sorted(rows, key=lambda row: row["decision_seq"]) if stream == "ONE" else rows
+    def wall(self, cut):
+        return WALL.format(url=self.url, cut=cut)
+
+    def write(self, name, text, **more):
+        path = f"{self.group.dir}/{name}.yaml"
+        pathlib.Path(path).write_text(text.format(url=self.url, dir=self.group.dir, partitions=self.PARTITIONS, features=FEATURES,
+                                                  strategies=STRATEGIES, symbols=SYMBOLS, long=LONG_S, **more))
+        return path
 
     def streams(self):
         return [f"D_{p:04}" for p in range(self.PARTITIONS)]
 
-    @staticmethod
-    def by_instrument(rows):
-        keys = ("ts_event_ns", "ts_recv_ns", "action", "score", "ref_price", "book_state", "hold_reason", "strategy")
-        lists = {}
-        for row in rows:
-            lists.setdefault(row["instrument"], []).append([row[key] for key in keys])
-        return lists
+    # ---- the events ----
+
+    def record(self):
+        """Begins to write what a venue sends into EVENTS."""
+        exchange = self.enterContext(Exchange("--symbols", SYMBOLS, "--rate", self.RATE, "--levels", "20"))
+        config = self.write("recorder", RECORDER, venue=exchange.url, rest=exchange.rest)
+        recorder = self.enterContext(LiveEngine(None, config=config))
+        wait_until("events come", lambda: self.server.last("EVENTS") > 0)
+        return recorder
+
+    def residual_is_0(self, report):
+        self.assertEqual(report["ledger"]["residual"], 0, report["ledger"])
+        for sink in report["sinks"]:
+            self.assertEqual(sink["acked"], sink["taken"] + sink["recovered"], sink)
+
+    def one(self):
+        """What one engine decides over EVENTS: its report."""
+        events = self.server.last("EVENTS")
+        engine = self.enterContext(LiveEngine(None, config=self.write("one", ONE, wall=self.wall(""))))
+        wait_until("all is read", lambda: engine.count("tickfuse_feed_intake_messages_total", "taken") >= events, LONG_S)
+        report, _ = engine.finish()
+        self.residual_is_0(report)
+        self.assertEqual(report["events"]["total"], events)
+        return report
+
+    # ---- losses ----
+
+    def newest(self, partition):
+        """(decision_seq, epoch) of its last decision."""
+        stream = f"D_{partition:04}"
+        found = self.server.newest(stream, f"{stream}.decisions.>")
+        return (fields(found[2])[0], fields(found[2])[3]) if found else (0, 0)
+
+    def all_newest(self):
+        return [self.newest(p) for p in range(self.PARTITIONS)]
+
+    def wait_for_later_epochs(self, kind, when, before):
+        self.failovers.append((kind, when, before))
+        wait_until(f"{kind}: others decide", lambda: all(self.newest(p)[1] > epoch for p, epoch in before.items()), LONG_S)
+
+    def lose_member(self, name):
+        held = self.group.held_by(name)
+        before = {p: self.newest(p)[1] for p in held}
+        when = time.time_ns()
+        self.group.kill(name)
+        self.wait_for_later_epochs("member", when, before)
+        self.group.start(name)
+
+    def lose_pause(self, name):
+        before = {p: self.newest(p)[1] for p in self.group.held_by(name)}
+        when = time.time_ns()
+        self.group.send(name, signal.SIGSTOP)
+        self.wait_for_later_epochs("pause", when, before)
+        self.group.send(name, signal.SIGCONT)
+
+    def lose_engine(self, name, by=signal.SIGKILL, kind="engine"):
+        engines = self.group.engines(name)
+        partition = random.choice(sorted(engines))
+        before = {partition: self.newest(partition)[1]}
+        when = time.time_ns()
+        os.kill(engines[partition], by)
+        self.wait_for_later_epochs(kind, when, before)
+
+    def lose_still(self, name):
+        """An engine that stands still while its supervisor does not."""
+        self.lose_engine(name, signal.SIGSTOP, "still")
+
+    def lose_broker(self, _):
+        before = self.all_newest()
+        self.server.kill()
+        self.server.start()
+        wait_until("broker: all decide", lambda: all(now > then for now, then in zip(self.all_newest(), before)), LONG_S)
+
+    def lose(self):
+        begin = time.monotonic()
+        for number in itertools.count():
+            if number >= len(self.LOSSES) and time.monotonic() - begin >= self.SECONDS:
+                return number
+            name = self.MEMBERS[number % len(self.MEMBERS)]
+            wait_until(f"{name} has partitions", lambda: self.group.engines(name), LONG_S)
+            getattr(self, f"lose_{self.LOSSES[number % len(self.LOSSES)]}")(name)
+            if self.SECONDS:
+                time.sleep(max(0, begin + (number + 1) * self.PERIOD - time.monotonic()))
+
+    # ---- what they decided ----
+
+    def decisions(self, stream):
+        """[(instrument's subject, record)]"""
+        return [(subject.split(".", 2)[2], body) for subject, _, body in self.server.read(stream) if subject != f"{stream}.epoch"]
+
+    def merged(self, ids):
+        """Of all partitions, as one engine numbers: the cause by its event's place in EVENTS, decisions in that order, instruments by ids."""
+        places, rows = [[] for _ in range(self.PARTITIONS)], []
+        for place, (subject, _, _) in enumerate(self.server.read("EVENTS"), 1):
+            places[int(subject.split(".")[2])].append(place)
+        self.assertTrue(all(places), "each partition has events")
+        for p, stream in enumerate(self.streams()):
+            got = self.decisions(stream)
+            self.assertEqual([fields(record)[0] for _, record in got], list(range(1, len(got) + 1)), f"{stream}: no gap, no duplicate")
+            epochs = [fields(record)[3] for _, record in got]
+            self.assertEqual(epochs, sorted(epochs), f"{stream}: epochs follow one another")
+            self.took_over(p, got)
+            rows += [(places[p][fields(record)[1] - 1], fields(record)[0], ids[name], record) for name, record in got]
+        return [struct.pack("<QQ", seq, place) + record[16:40] + struct.pack("<I", number) + record[44:]
+                for seq, (place, _, number, record) in enumerate(sorted(rows), 1)]
+
+    def took_over(self, partition, got):
+        """Until the first decision of a successor, for each loss of this partition."""
+        for kind, when, before in self.failovers:
+            if partition in before:
+                first = next(fields(record) for _, record in got if fields(record)[3] > before[partition])
+                self.times.setdefault(kind, []).append((first[2] - when) / 1e9)
+
+    def same(self, got, want):
+        for number, (a, b) in enumerate(zip(got, want), 1):
+            self.assertEqual(masked(a), masked(b), f"decision {number}: {fields(a)} and of one engine {fields(b)}")
+        self.assertEqual(len(got), len(want))
+
+    def ended_in_order(self):
+        """Every engine that ended in order says what its ledger came to."""
+        said = [line.split()[2] for p in range(self.PARTITIONS)
+                for line in pathlib.Path(self.group.dir, f"{p:04}.log").read_text(errors="replace").splitlines() if line.startswith("ledger ")]
+        self.assertGreaterEqual(len(said), self.PARTITIONS)
+        self.assertEqual(set(said), {"0"})
 
     def test_decisions_are_one_engines_whoever_is_lost(self):
-        whole = self.record("ONE", "format: json")["decisions"]
-        self.assertGreater(whole, 100)
-        names = ["a", "b"]
-        for name in names:
+        self.times = {}
+        recorder = self.record()
+        for name in self.MEMBERS:
             self.group.start(name)
-        wait_until("both are there", lambda: sorted(len(v) for k, v in self.group.holders().items() if k) == [2, 2])
-        self.record("EVENTS", f"carries: events, partitions: {self.PARTITIONS}")
-        for number in range(int(os.environ.get("TF_GROUP_ROUNDS", "3"))):
-            before = {row["partition"]: row["epoch"] for row in self.group.status()["partitions"]}
-            name = names[number % 2]
-            lost = self.group.holders().get(name, [])
-            if number % 3 == 1:
-                self.group.send(name, signal.SIGSTOP)
-            else:
-                self.group.kill(name)
-            wait_until("others have what it had", lambda: all(
-                row["epoch"] > before[row["partition"]] for row in self.group.status()["partitions"] if row["partition"] in lost))
-            if number % 3 == 1:
-                self.group.send(name, signal.SIGCONT)
-            else:
-                self.group.start(name)
-        wait_until("all is decided", lambda: sum(len(self.decisions(stream)) for stream in self.streams()) >= whole, 120)
-        for name in names:
+        wait_until("all decide", lambda: all(seq for seq, _ in self.all_newest()), LONG_S)
+        number = self.lose()
+        report, _ = recorder.finish()
+        self.residual_is_0(report)
+        whole = self.one()["decisions"]
+        wait_until("all is decided", lambda: sum(seq for seq, _ in self.all_newest()) >= whole, LONG_S)
+        for name in self.MEMBERS:
             self.group.end(name)
-        rows = []
-        for stream in self.streams():
-            got = self.decisions(stream)
-            self.assertEqual([row["decision_seq"] for row in got], list(range(1, len(got) + 1)), f"{stream}: no gap, no duplicate")
-            rows += got
-        self.assertEqual(self.by_instrument(rows), self.by_instrument(self.decisions("ONE")))
+        self.ended_in_order()
+        one = self.decisions("ONE")
+        ids = {name: struct.unpack_from("<I", record, 40)[0] for name, record in one}
+        self.same(self.merged(ids), [record for _, record in one])
+        print(f"{number} losses, {whole} decisions; seconds until the successor's first decision: " + "; ".join(
+            f"{kind} p50 {statistics.median(times):.2f} max {max(times):.2f} ({len(times)})" for kind, times in self.times.items()), file=sys.stderr)
+
+
+@unittest.skipUnless(shutil.which("redis-server"), "redis-server is not installed")
+class EnginesOverRedis(Engines):
+    """The table and the snapshots in a Redis, which is lost too, with all that it had."""
+    LOSSES = ("member", "store", "pause", "data")
+
+    def store(self):
+        self.redis = self.enterContext(Redis())
+        return f'store: redis, url: "redis://127.0.0.1:{self.redis.port}"'
+
+    def lose_store(self, _, lose=None):
+        before = self.all_newest()
+        (lose or self.redis.kill)()
+        time.sleep(3)  # longer than a lease: nobody holds anything any more
+        self.redis.start()
+        wait_until("store: all decide", lambda: all(now[1] > then[1] for now, then in zip(self.all_newest(), before)), LONG_S)
+
+    def lose_data(self, _):
+        self.lose_store(None, self.redis.lose)
+
+
+@unittest.skipUnless(shutil.which("nats-server"), "nats-server is not installed")
+class HeldUp(unittest.TestCase):
+    """A sink whose broker stands still holds its engine up: nothing is dropped, though no queue has room for what is read meanwhile."""
+
+    def test_a_sink_that_stands_still_costs_no_decision(self):
+        events, decisions = self.enterContext(Nats()), self.enterContext(Nats())
+        group = self.enterContext(Group("dir"))
+        url, where = (f"nats://127.0.0.1:{server.port}" for server in (events, decisions))
+        config = pathlib.Path(group.dir, "recorder.yaml")
+        config.write_text('feeds: [{name: main, venue: binance-spot}]\n'
+                          f'sinks: [{{type: nats, url: "{url}", stream: EVENTS, stream_create: true, carries: events, partitions: 2, policy: block}}]\n')
+        run("replay", config, "--input", INPUT)
+        pathlib.Path(group.config).write_text(
+            WHOLE.format(url=where, dir=group.dir, partitions=2, features=FEATURES, strategies=STRATEGIES, store=f'store: dir, dir: "{group.dir}/store"',
+                         wall=WALL.format(url=url, cut="partitions: 2, ")).replace("policy: block", "policy: block, slots: 64")
+            .replace("log_level: info", "log_level: info, decision_ring_slots: 64"))
+        decisions.make("D_0000")
+        decisions.make("D_0001")
+        decisions.pause()
+        group.start("a")
+        logs = [pathlib.Path(group.dir, f"{p:04}.log") for p in range(2)]
+        wait_until("they read", lambda: all(log.exists() and "feed_ready" in log.read_text() for log in logs), LONG_S)
+        time.sleep(5)  # five times as long as block_max lets a live lane wait
+        decisions.resume()
+        whole = sum(fields(body)[0] for p in range(2) for body in [self.last(decisions, p)])
+        group.end("a")
+        for p in range(2):
+            got = [fields(body)[0] for subject, _, body in decisions.read(f"D_{p:04}") if subject.split(".")[1] == "decisions"]
+            self.assertEqual(got, list(range(1, len(got) + 1)))
+            whole -= len(got)
+            self.assertNotRegex(logs[p].read_text(), r"[1-9][0-9]* dropped")
+        self.assertEqual(whole, 0)
+
+    @staticmethod
+    def last(server, partition):
+        """Its last decision, once no more come."""
+        stream, seen = f"D_{partition:04}", None
+        def rests():
+            nonlocal seen
+            before, seen = seen, server.newest(stream, f"{stream}.decisions.>")
+            time.sleep(1)
+            return seen and before == seen and seen[2]
+        return wait_until("all is decided", rests, LONG_S)
 
 
 if __name__ == "__main__":
