@@ -17,7 +17,7 @@
 #include <nats/nats.h>
 #include <pthread.h>
 
-#include "broker/config.h"
+#include "tf/broker.h"
 #include "broker/nats_guard.h"
 
 #define TF_NATS_SERVERS_MAX 16u

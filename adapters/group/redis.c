@@ -38,14 +38,14 @@ static const char PUT[] =
 
 static tf_err_t open_redis(const tf_group_store_config_t *config, void **state) {
   *state = NULL;
-  if (!config->url)
+  if (!config->broker.url)
     return TF_ERR(E_CONFIG_VALUE, "group.url: it is wanted with store: redis, for example "
                                   "redis://127.0.0.1:6379");
   redis_t *r = calloc(1, sizeof *r);
-  if (!r) return TF_ERR(E_CORE_NO_MEMORY, "the group's store %s", config->url);
+  if (!r) return TF_ERR(E_CORE_NO_MEMORY, "the group's store %s", config->broker.url);
   r->group     = config->group;
-  tf_err_t err = tf_redis_call_init(&r->call, config->url, config->user, config->password_file,
-                                    config->timeout_ns);
+  tf_err_t err = tf_redis_call_init(&r->call, config->broker.url, config->broker.user,
+                                    config->broker.password_file, config->timeout_ns);
   if (err) {
     free(r);
     return tf_error_add(err, "group.url");

@@ -3,7 +3,7 @@
 #ifndef TF_SINK_BROKER_H
 #define TF_SINK_BROKER_H
 
-#include "broker/config.h"
+#include "tf/broker.h"
 #include "broker/peer.h"
 #include "broker/trouble.h"
 #include "sink/egress.h"

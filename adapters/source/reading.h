@@ -12,7 +12,7 @@
 
 #include <pthread.h>
 
-#include "broker/config.h"
+#include "tf/broker.h"
 #include "broker/trouble.h"
 #include "source/intake.h"
 

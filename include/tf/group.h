@@ -9,7 +9,7 @@
 #ifndef TF_GROUP_H
 #define TF_GROUP_H
 
-#include "tf/err.h"
+#include "tf/broker.h"
 
 #define TF_GROUP_MEMBERS_MAX    256u
 #define TF_GROUP_PARTITIONS_MAX 4096u
@@ -72,13 +72,12 @@ typedef enum tf_group_result {
 } tf_group_result_t;
 
 typedef struct tf_group_store_config {
-  const char *group;      /* the name */
-  const char *url;        /* of a broker; NULL where the store wants none */
-  const char *dir;        /* of the store "dir" */
+  const char *group; /* the name */
+  tf_broker_config_t
+      broker;      /* all NULL where the store wants none; name and stream: the store's to choose */
+  const char *dir; /* of the store "dir" */
   uint64_t    timeout_ns; /* of one call; a snapshot's may take more, one timeout a chunk */
   bool        may_create; /* make what is not there (a stream); else an empty one is told as such */
-  const char *user, *password_file, *token_file;  /* secrets: mode 600 (core/secret.h) */
-  const char *ca_file, *cert_file, *tls_key_file; /* NULL: none */
 } tf_group_store_config_t;
 
 /* What a snapshot is of; of two the one with the higher ingest_seq is the newer. */

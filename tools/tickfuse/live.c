@@ -484,7 +484,7 @@ static void wait_for_end(const tf_live_options_t *options) {
       is_over = true;
       tf_engine_stop(&engine);
     }
-    tf_live_lease_tell(&engine.publish);
+    tf_live_lease_tell(&engine);
     nanosleep(&(struct timespec){.tv_nsec = WAIT_NS}, NULL);
   }
 }

@@ -38,14 +38,25 @@ tf_err_t tf_live_lease_start(int fd, uint32_t partition, uint32_t epoch) {
   return TF_OK;
 }
 
-void tf_live_lease_tell(const tf_publish_t *publish) {
-  if (!own.row) return;
-  tf_lease_row_t said = {.epoch         = own.epoch,
-                         .beat_ns       = tf_lease_clock_ns(),
-                         .events_behind = tf_metrics_sum(publish->page, TF_METRIC_FEED_INTAKE_LAG)};
-  for (uint32_t i = 0; i < TF_SINKS_MAX && publish->sinks[i]; i++) {
-    uint64_t pending = tf_metrics_get(publish->sinks[i], TF_METRIC_SINK_PENDING);
-    if (pending > said.decisions_behind) said.decisions_behind = pending;
+/* Of the sinks' own counts: who waits for one publishes no metrics. */
+static uint64_t decisions_behind(const tf_engine_t *e) {
+  const tf_emit_t *emit    = &e->runner.emit;
+  uint64_t         pending = 0;
+  for (uint32_t i = 0; i < emit->sink_cnt; i++) {
+    tf_sink_counts_t c;
+    if (emit->sinks[i].shape.carries != TF_CARRIES_DECISIONS) continue;
+    tf_emit_counts(&emit->sinks[i], &c);
+    if (c.pending > pending) pending = c.pending;
   }
+  return pending + (e->decision_ring ? tf_ring_fill_cnt(e->decision_ring) : 0);
+}
+
+void tf_live_lease_tell(const tf_engine_t *engine) {
+  if (!own.row) return;
+  const tf_metrics_t  *page = engine->publish.page;
+  const tf_lease_row_t said = {.epoch            = own.epoch,
+                               .beat_ns          = tf_lease_clock_ns(),
+                               .events_behind    = tf_metrics_sum(page, TF_METRIC_FEED_INTAKE_LAG),
+                               .decisions_behind = decisions_behind(engine)};
   tf_lease_row_set(own.row, &said);
 }

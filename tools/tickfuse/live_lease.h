@@ -9,6 +9,6 @@
 tf_err_t tf_live_lease_start(int fd, uint32_t partition, uint32_t epoch);
 
 /* Tells the supervisor that the engine lives, and how far it is; nothing where it has none. The thread that waits for the engine. */
-void tf_live_lease_tell(const tf_publish_t *publish);
+void tf_live_lease_tell(const tf_engine_t *engine);
 
 #endif

@@ -20,18 +20,20 @@ tf_err_t tickfuse_group_store(const tf_config_t *config, uint64_t timeout_ns, bo
                                            [TF_CONFIG_GROUP_NATS]  = "nats",
                                            [TF_CONFIG_GROUP_REDIS] = "redis"};
   const tf_config_membership_t *g       = &config->group;
-  const tf_group_store_config_t c       = {.group         = g->name,
-                                           .url           = g->url,
-                                           .dir           = g->dir,
-                                           .timeout_ns    = timeout_ns,
-                                           .may_create    = may_create,
-                                           .user          = g->user,
-                                           .password_file = g->password_file,
-                                           .token_file    = g->token_file,
-                                           .ca_file       = g->ca_file,
-                                           .cert_file     = g->cert_file,
-                                           .tls_key_file  = g->tls_key_file};
-  *state                                = NULL;
+  const tf_group_store_config_t c       = {
+            .group      = g->name,
+            .broker     = {.url           = g->url,
+                           .user          = g->user,
+                           .password_file = g->password_file,
+                           .token_file    = g->token_file,
+                           .ca_file       = g->ca_file,
+                           .cert_file     = g->cert_file,
+                           .tls_key_file  = g->tls_key_file},
+            .dir        = g->dir,
+            .timeout_ns = timeout_ns,
+            .may_create = may_create
+  };
+  *state = NULL;
   if (!g->name)
     return TF_ERR(E_CONFIG_VALUE,
                   "%s: group.name: it is wanted, for example group: {name: spot, ..}",

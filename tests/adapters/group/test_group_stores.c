@@ -113,7 +113,7 @@ static void remove_place(place_t *p) {
 
 static void *open_at(const place_t *p) {
   const tf_group_store_config_t config = {.group      = "spot",
-                                          .url        = p->url[0] ? p->url : NULL,
+                                          .broker     = {.url = p->url[0] ? p->url : NULL},
                                           .dir        = p->dir,
                                           .timeout_ns = p->timeout_ns,
                                           .may_create = true};
