@@ -572,12 +572,12 @@ class Engines(unittest.TestCase):
 
     def decisions(self, stream):
         """[(instrument's subject, record)]"""
-        return [(subject.split(".", 2)[2], body) for subject, _, body in self.server.read(stream) if subject != f"{stream}.epoch"]
+        return [(subject.split(".", 2)[2], body) for subject, body in self.server.read_long(stream) if subject != f"{stream}.epoch"]
 
     def merged(self, ids):
         """Of all partitions, as one engine numbers: the cause by its event's place in EVENTS, decisions in that order, instruments by ids."""
         places, rows = [[] for _ in range(self.PARTITIONS)], []
-        for place, (subject, _, _) in enumerate(self.server.read("EVENTS"), 1):
+        for place, (subject, _) in enumerate(self.server.read_long("EVENTS"), 1):
             places[int(subject.split(".")[2])].append(place)
         self.assertTrue(all(places), "each partition has events")
         for p, stream in enumerate(self.streams()):
