@@ -495,8 +495,8 @@ static void outlet_close(void *state) {
 /* ---- open ---- */
 
 static tf_err_t parse_url(const char *url, tf_redis_place_t *place) {
-  const char *why = tf_redis_place_read(url, place);
-  return why ? TF_ERR(E_SINK_CONFIG, "url: \"%s\": %s", url, why) : TF_OK;
+  char why[TF_REDIS_WHY_BYTES];
+  return tf_redis_place_read(url, place, why) ? TF_OK : TF_ERR(E_SINK_CONFIG, "url: %s", why);
 }
 
 static tf_err_t check(const tf_sink_config_t *config, tf_redis_place_t *home) {
