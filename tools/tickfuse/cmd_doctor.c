@@ -8,6 +8,7 @@
 #include "doctor.h"
 #include "doctor_group.h"
 #include "doctor_models.h"
+#include "snapshot_state.h"
 
 #define FINDINGS_MAX 64
 
@@ -35,6 +36,23 @@ static void examine_group(const tf_config_t *config, findings_t *all) {
   doctor_finding_t *f = &all->rows[all->cnt];
   if (!doctor_group_examine(config, f)) return;
   all->cnt++;
+  all->grade_cnt[f->grade]++;
+}
+
+/* With a config that has snapshots: can it go on from them? */
+static void examine_snapshots(const tf_config_t *config, findings_t *all) {
+  tickfuse_snapshot_state_t s;
+  if (!config || !tickfuse_snapshot_look(config, &s)) return;
+  TF_ASSERT(all->cnt < FINDINGS_MAX);
+  doctor_finding_t *f = &all->rows[all->cnt++];
+  f->id               = "snapshots";
+  tickfuse_snapshot_say(&s, f->value, sizeof f->value);
+  if (s.trouble[0])
+    doctor_say(f, DOCTOR_BAD, s.trouble, "make its folder one that the engine may write to");
+  else if (s.is_exact && s.inexact_cnt > 0)
+    doctor_say(f, DOCTOR_WARN, s.inexact[0], "tickfuse check lists all of these");
+  else
+    doctor_say(f, DOCTOR_GOOD, "its folder takes files", "");
   all->grade_cnt[f->grade]++;
 }
 
@@ -108,7 +126,8 @@ static int read_arguments(int argc, char **argv, arguments_t *args) {
           "With CONFIG it says too where each of its models would be answered here, and why: the\n"
           "models are loaded and timed on the CPU, and where backend auto is open, in their "
           "worker;\n"
-          "and whether the store of its group answers, and how soon.",
+          "whether its snapshots' folder takes files, and whether the store of its group answers, "
+          "and how soon.",
       .options        = options,
       .option_cnt     = TF_ARRAY_CNT(options),
       .positional     = &args->config,
@@ -147,6 +166,7 @@ int tf_cmd_doctor(int argc, char **argv) {
                      : TF_EXIT_DONE;
   if (code == TF_EXIT_DONE) {
     if (models.config) examine_group(models.config, &all);
+    examine_snapshots(models.config, &all);
     if (args.json)
       print_json(&all, &models);
     else
