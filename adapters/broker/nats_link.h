@@ -17,8 +17,8 @@
 #include <nats/nats.h>
 #include <pthread.h>
 
-#include "broker/config.h"
 #include "broker/nats_guard.h"
+#include "tf/broker.h"
 
 #define TF_NATS_SERVERS_MAX 16u
 #define TF_NATS_INBOX_BYTES 64u

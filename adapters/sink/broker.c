@@ -9,18 +9,7 @@
 #include "core/log.h"
 
 void tf_broker_init(tf_broker_t *b, const tf_sink_config_t *config) {
-  *b = (tf_broker_t){
-      .config = config,
-      .reach  = {.name          = config->name,
-                 .url           = config->url,
-                 .stream        = config->stream,
-                 .user          = config->user,
-                 .password_file = config->password_file,
-                 .token_file    = config->token_file,
-                 .ca_file       = config->ca_file,
-                 .cert_file     = config->cert_file,
-                 .tls_key_file  = config->tls_key_file}
-  };
+  *b = (tf_broker_t){.config = config, .reach = TF_BROKER_OF(config)};
   tf_trouble_init(&b->trouble, "sink", config->name, config->type, E_SINK_IO, config->epoch);
 }
 

@@ -3,10 +3,10 @@
 #ifndef TF_SINK_BROKER_H
 #define TF_SINK_BROKER_H
 
-#include "broker/config.h"
 #include "broker/peer.h"
 #include "broker/trouble.h"
 #include "sink/egress.h"
+#include "tf/broker.h"
 
 #define TF_BROKER_ANSWER_NS_MAX TF_TROUBLE_ANSWER_NS_MAX
 

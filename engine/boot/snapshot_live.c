@@ -44,6 +44,7 @@ struct tf_snapshot_live {
   size_t      at;
   uint64_t    begun_tsc, copy_ticks;
   uint64_t    decisions; /* made by this engine up to there */
+  bool        is_short;  /* and some of them the lane gave up */
   const char *why_not;   /* DECLINED */
 
   /* the snapshots' thread's */
@@ -145,6 +146,7 @@ TF_COLD static void begin(tf_snapshot_live_t *s) {
   tf_snapshot_save_lane(e, s->bytes + sizeof(tf_snapshot_head_t) + s->sizes.acquire_bytes,
                         s->sizes.lane_bytes);
   s->decisions      = lane->decide.counts.decisions - lane->decisions_dropped;
+  s->is_short       = lane->decisions_dropped > 0;
   s->at             = sizeof(tf_snapshot_head_t) + s->sizes.acquire_bytes + s->sizes.lane_bytes;
   s->instrument_cnt = tf_load_acquire_u32(&e->instruments.cnt); /* pairs with: who appends to it */
   s->copied_cnt = s->next_id = s->since_copy = s->touched_cnt = 0;
@@ -199,8 +201,10 @@ static bool while_idle(void *self) {
 static bool is_settled(const tf_snapshot_live_t *s, const tf_emit_sink_t *sink) {
   tf_sink_counts_t c;
   tf_emit_counts(sink, &c);
-  if (c.dropped_broken > 0) return false; /* for good: who goes on from later leaves it a gap */
-  uint64_t dropped  = c.dropped_full + c.dropped_oldest + c.dropped_closed;
+  uint64_t dropped = c.dropped_full + c.dropped_oldest + c.dropped_closed;
+  bool     is_gap  = s->engine->options.holds_lane && (dropped > 0 || s->is_short);
+  if (c.dropped_broken > 0 || is_gap)
+    return false; /* who goes on from later leaves a gap for good */
   uint64_t filtered = tf_load_relaxed(&sink->filtered); /* relaxed: a count */
   if (c.acked + dropped + c.conflated + filtered < s->decisions + c.recovered) return false;
   if (dropped > 0 || !sink->sink->durable_seq || sink->sink->counts) return true;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/wait.h"
 #include "serve/texts.h"
 #include "stage/tell.h"
 
@@ -25,6 +26,7 @@ static void record_hops(tf_lane_t *lane, const tf_tick_hops_t *hops) {
 
 static void push_decisions(tf_lane_t *lane, const tf_decision_t *decisions, uint32_t cnt,
                            const tf_tick_hops_t *hops) {
+  uint32_t turn = 0;
   for (uint32_t i = 0; i < cnt; i++) {
     tf_ring_decision_t record = {decisions[i], hops->origin, hops->decided};
     while (TF_UNLIKELY(tf_ring_push_sized(lane->ring, &record, 1, sizeof record) == 0)) {
@@ -34,7 +36,7 @@ static void push_decisions(tf_lane_t *lane, const tf_decision_t *decisions, uint
         return;
       }
       lane->ring_full_waits++;
-      tf_spin_pause();
+      tf_wait_turn(&turn);
     }
   }
 }

@@ -6,8 +6,11 @@
 #include "cli.h"
 #include "cmd_config.h"
 #include "core/error.h"
+#include "group_notes.h"
 #include "snapshot_state.h"
 #include "tf/sink.h"
+
+#define NOTES_MAX 32u
 
 static const tf_config_known_t *known_names;
 
@@ -147,7 +150,7 @@ static void print_places(const tf_config_t *config) {
 static uint32_t all_notes(const tf_config_t *config, char notes[][TF_CONFIG_ERROR_TEXT_BYTES],
                           uint32_t cap) {
   uint32_t cnt = missing_workers(config, notes, missing_files(config, notes, cap), cap);
-  return sinks_on_lane(config, notes, cnt, cap);
+  return tf_group_notes(config, notes, sinks_on_lane(config, notes, cnt, cap), cap);
 }
 
 /* Where snapshots lie, and what would be in the way of going on from them. */
@@ -163,7 +166,7 @@ static void print_snapshots(const tf_config_t *config) {
 }
 
 static void print_text(const tf_config_t *config) {
-  char   notes[8][TF_CONFIG_ERROR_TEXT_BYTES], origin[512];
+  char   notes[NOTES_MAX][TF_CONFIG_ERROR_TEXT_BYTES], origin[512];
   size_t path_width = 0, text_width = 0;
   for (const tf_config_value_t *v = config->values; v; v = v->next) {
     size_t text_cnt = strlen(v->text);
@@ -176,7 +179,7 @@ static void print_text(const tf_config_t *config) {
   print_places(config);
   print_snapshots(config);
   if (deep_check) deep_check->print(config, stdout);
-  uint32_t note_cnt = all_notes(config, notes, 8);
+  uint32_t note_cnt = all_notes(config, notes, NOTES_MAX);
   for (uint32_t i = 0; i < note_cnt; i++) printf("note: %s\n", notes[i]);
   printf("%s: ok, hash %016llx\n", config->path, (unsigned long long)config->hash);
 }
@@ -204,7 +207,7 @@ static json_t *json_of_places(const tf_config_t *config) {
 
 static json_t *json_of_config(const tf_config_t *config) {
   static const char *const origins[] = {"default", "profile", "file", "set"};
-  char                     notes[8][TF_CONFIG_ERROR_TEXT_BYTES], origin[512], hash[17];
+  char                     notes[NOTES_MAX][TF_CONFIG_ERROR_TEXT_BYTES], origin[512], hash[17];
   json_t                  *values = json_array(), *remarks = json_array();
   for (const tf_config_value_t *v = config->values; v; v = v->next) {
     json_t *value = json_object();
@@ -215,7 +218,7 @@ static json_t *json_of_config(const tf_config_t *config) {
                         text_of(tf_config_origin_text(config, v, origin, sizeof origin)));
     json_array_append_new(values, value);
   }
-  uint32_t note_cnt = all_notes(config, notes, 8);
+  uint32_t note_cnt = all_notes(config, notes, NOTES_MAX);
   for (uint32_t i = 0; i < note_cnt; i++) json_array_append_new(remarks, text_of(notes[i]));
   snprintf(hash, sizeof hash, "%016llx", (unsigned long long)config->hash);
   json_t *object = json_object();
