@@ -25,6 +25,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "broker/redis_place.h"
 #include "broker/redis_reply.h"
 #include "core/error.h"
 #include "core/secret.h"
@@ -32,13 +33,10 @@
 #include "sink/encode.h"
 #include "tf/atomic.h"
 
-#define HOST_BYTES     256u
-#define KEY_BYTES_MAX  512u
-#define SECRET_BYTES   513u /* as of the model cache's Redis */
 #define BATCH_MAX      512u
 #define BATCH_BYTES    (256u << 10) /* a batch is closed at this length; one record always fits */
 #define COMMAND_BYTES  1024u        /* of one XADD without its record: key, id, MAXLEN */
-#define GREETING_BYTES (2 * SECRET_BYTES + KEY_BYTES_MAX + 512u)
+#define GREETING_BYTES (2 * TF_REDIS_SECRET_BYTES + TF_REDIS_KEY_BYTES_MAX + 512u)
 #define READ_BYTES     (64u << 10)
 #define CONNECT_NS_MAX (2 * TF_NS_PER_SEC)
 #define RESOLVE_NS     TF_NS_PER_MS /* how often the resolver is asked whether it is done */
@@ -54,11 +52,6 @@ typedef enum phase {
 
 /* What the next answer is of. */
 typedef enum expect { EXPECT_AUTH, EXPECT_SELECT, EXPECT_TAIL, EXPECT_NONE } expect_t;
-
-typedef struct place {
-  char host[HOST_BYTES];
-  int  port, db;
-} place_t;
 
 typedef struct batch {
   uint32_t cnt;     /* records on the way; 0: none */
@@ -76,7 +69,7 @@ typedef struct xadd {
 
 typedef struct redis {
   tf_broker_t       broker;
-  place_t           home, place; /* the config's; where the next connection goes (MOVED) */
+  tf_redis_place_t  home, place; /* the config's; where the next connection goes (MOVED) */
   uint32_t          moved_cnt;
   phase_t           phase;
   int               fd;
@@ -232,7 +225,7 @@ static void expect(redis_t *r, expect_t what) { r->expects[r->expect_cnt++] = wh
 
 static tf_err_t put_auth(redis_t *r) {
   const tf_sink_config_t *config = r->broker.config;
-  char                    password[SECRET_BYTES];
+  char                    password[TF_REDIS_SECRET_BYTES];
   const char *named[] = {"AUTH", config->user, password}, *unnamed[] = {"AUTH", password};
   tf_err_t    err = tf_secret_read(config->password_file, password, sizeof password);
   if (!err && config->user) put_command(r, 3, named);
@@ -302,7 +295,7 @@ static bool follow(redis_t *r, const char *error) {
   if (sscanf(error, "MOVED %u %n", &slot, &at) != 1 || at == 0) return false;
   const char *colon = strrchr(error + at, ':');
   size_t      chars = colon ? (size_t)(colon - (error + at)) : 0;
-  if (chars == 0 || chars >= HOST_BYTES || sscanf(colon, ":%d", &port) != 1) return false;
+  if (chars == 0 || chars >= TF_REDIS_HOST_BYTES || sscanf(colon, ":%d", &port) != 1) return false;
   if (port < 1 || port > 65535 || r->moved_cnt == MOVED_IN_A_ROW) return false;
   memcpy(r->place.host, error + at, chars);
   r->place.host[chars] = '\0';
@@ -500,44 +493,11 @@ static void outlet_close(void *state) {
 
 /* ---- open ---- */
 
-static tf_err_t parse_url(const char *url, place_t *place) {
-  char host[HOST_BYTES];
-  int  used = 0, more = 0;
-  if (!strncmp(url, "rediss://", strlen("rediss://")))
-    return TF_ERR(E_SINK_CONFIG,
-                  "url: \"%s\": no TLS here; redis://127.0.0.1:PORT of a tunnel (stunnel) will do",
-                  url);
-  if (strchr(url, '@'))
-    return TF_ERR(E_SINK_CONFIG,
-                  "url: the address of a Redis holds an @: the user goes into user, the "
-                  "password into password_file");
-  bool good = sscanf(url, "redis://%255[^:/]:%d%n", host, &place->port, &used) == 2 && used > 0;
-  if (good && url[used] == '/' && url[used + 1])
-    good = sscanf(url + used, "/%d%n", &place->db, &more) == 1 && url[used + more] == '\0';
-  else if (good)
-    good = url[used] == '\0' || url[used] == '/';
-  if (!good || place->port < 1 || place->port > 65535 || place->db < 0)
-    return TF_ERR(E_SINK_CONFIG, "url: \"%s\": expected redis://HOST:PORT or redis://HOST:PORT/DB",
-                  url);
-  memcpy(place->host, host, sizeof host);
-  return TF_OK;
-}
-
-static tf_err_t check(const tf_sink_config_t *config, place_t *home) {
-  char     password[SECRET_BYTES]; /* is it to be had? */
+static tf_err_t check(const tf_sink_config_t *config, tf_redis_place_t *home) {
   tf_err_t err = tf_broker_want(config, "url", config->url, "url: \"redis://127.0.0.1:6379\"");
   if (!err) err = tf_broker_want(config, "stream", config->stream, "stream: decisions");
-  if (!err) err = parse_url(config->url, home);
-  if (!err && strlen(config->stream) > KEY_BYTES_MAX)
-    err = TF_ERR(E_SINK_CONFIG, "stream: a key of %zu bytes; at most %u are allowed",
-                 strlen(config->stream), KEY_BYTES_MAX);
-  if (!err && config->user && !config->password_file)
-    err = TF_ERR(E_SINK_CONFIG, "user is given, and no password_file");
-  if (!err && config->password_file) {
-    err = tf_secret_read(config->password_file, password, sizeof password);
-    tf_secret_wipe(password, sizeof password);
-  }
-  return err;
+  if (!err) err = tf_redis_place_parse(config->url, home);
+  return err ? err : tf_redis_place_check(config->stream, config->user, config->password_file);
 }
 
 static size_t encoded_bytes(const tf_sink_config_t *config) {
@@ -553,9 +513,9 @@ static size_t outlet_bytes(const tf_sink_config_t *config) {
 }
 
 static tf_err_t outlet_open(void *state, const tf_sink_config_t *config) {
-  redis_t *r    = state;
-  place_t  home = {.db = 0};
-  tf_err_t err  = check(config, &home);
+  redis_t         *r = state;
+  tf_redis_place_t home;
+  tf_err_t         err = check(config, &home);
   memset(r, 0, sizeof *r);
   r->fd = -1;
   tf_broker_init(&r->broker, config);
