@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define HAS_ASAN 1
@@ -24,6 +25,8 @@
 #define AT_WARP     (UINT32_MAX - 1)
 #define AT_CLUSTER  (UINT32_MAX - 2)
 #define ENDED       (UINT32_MAX - 3)
+#define IDLE_ROUNDS 256u
+#define IDLE_NS     20000
 
 typedef struct fiber {
   cuda_on_cpu_self_t  self;
@@ -53,7 +56,8 @@ typedef struct machine {
   block_t                    *blocks;
   uint32_t                   *cluster_arrived;
   uint32_t                   *ready; /* fibers that may go on, in no order */
-  uint32_t                    ready_cnt, ended_cnt, pauses;
+  uint32_t                    ready_cnt, ended_cnt;
+  uint32_t                    pauses, idle_rounds; /* since a fiber came further */
   uint64_t                    random;
   fiber_t                    *now;
   fiber_t                     host; /* the thread that launched */
@@ -178,12 +182,14 @@ static void release(uint32_t first, uint32_t cnt, uint32_t what) {
     if (machine->fibers[i].waits_at == what) make_ready(&machine->fibers[i]);
 }
 
+static void came_further(void) { machine->pauses = machine->idle_rounds = 0; }
+
 void cuda_on_cpu_barrier(uint32_t id, uint32_t thread_cnt, cuda_on_cpu_where_t where) {
   const cuda_on_cpu_self_t *self = &machine->now->self;
   TF_ASSERT(id < CUDA_ON_CPU_BARRIER_CNT);
   TF_ASSERT(thread_cnt % WARP == 0 && thread_cnt >= WARP && thread_cnt <= self->thread_cnt);
   uint32_t *arrived = &machine->blocks[self->block].arrived[id];
-  machine->pauses   = 0;
+  came_further();
   if (++*arrived == thread_cnt) {
     *arrived = 0;
     release(self->block * self->thread_cnt, self->thread_cnt, id);
@@ -198,7 +204,7 @@ void cuda_on_cpu_cluster_barrier(cuda_on_cpu_where_t where) {
   const cuda_on_cpu_self_t *self    = &machine->now->self;
   uint32_t                  cluster = self->block / self->cluster_size;
   uint32_t                  cnt     = self->cluster_size * self->thread_cnt;
-  machine->pauses                   = 0;
+  came_further();
   if (++machine->cluster_arrived[cluster] == cnt) {
     machine->cluster_arrived[cluster] = 0;
     release(cluster * cnt, cnt, AT_CLUSTER);
@@ -229,7 +235,10 @@ const cuda_on_cpu_words_t *cuda_on_cpu_exchange(const uint32_t *words, uint32_t 
 void cuda_on_cpu_pause(void) {
   if (machine->pauses++ > machine->ready_cnt) { /* all of them wait for the host */
     machine->pauses = 0;
-    sched_yield();
+    if (++machine->idle_rounds < IDLE_ROUNDS)
+      sched_yield();
+    else /* it may want this core */
+      nanosleep(&(struct timespec){.tv_nsec = IDLE_NS}, NULL);
   }
   make_ready(machine->now);
   next_turn();

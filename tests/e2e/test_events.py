@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import pathlib
-import re
 import signal
 import socket
 import ssl
@@ -18,11 +17,9 @@ import threading
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from desk import LINES, LONG_S, TOKEN, Desk
 from harness import ROOT, TICKFUSE, main, run, wait_until
 
-LONG = 120  # seconds, for what must come
-TOKEN = "a-token-of-tests"
-LINES = "application/x-ndjson"
 BODY_MAX = 65536
 
 
@@ -35,65 +32,19 @@ def quote(number):
                        "ask_price": f"{number + 1}.25", "ask_qty": 2})
 
 
-class Engine:
-    """`tickfuse run` with one feed `desk`."""
+class Engine(Desk):
+    """One with no more than the feed."""
 
     def __init__(self, folder, *sets, feed="", capture=False):
-        self.folder = pathlib.Path(folder)
-        self.token = self.folder / "token"
-        self.token.write_text(TOKEN + "\n")
-        self.token.chmod(0o600)
-        self.config = self.folder / "engine.yaml"
-        self.config.write_text(
+        if capture:
+            sets += (f"capture.path={folder}/capture", "capture.flush=10ms")
+        super().__init__(folder, (
             "engine: {idle: sleep}\n"
-            f"feeds: [{{name: desk, venue: events, listen: '127.0.0.1:0', token_file: {self.token}, instruments: ['*.DESK'],\n"
+            f"feeds: [{{name: desk, venue: events, listen: '127.0.0.1:0', token_file: {folder}/token, instruments: ['*.DESK'],\n"
             f"         message_bytes_max: {BODY_MAX}B, rate_max: 0{feed}}}]\n"
             "features: [mid, spread]\n"
             "strategies: [{name: t, buy: 'mid > 0', books: all}]\n"
-            "sinks: [{type: 'null'}]\n")
-        args = ["run", self.config, "--json"]
-        for item in sets + ((f"capture.path={self.folder}/capture", "capture.flush=10ms") if capture else ()):
-            args += ["--set", item]
-        self.log = open(self.folder / "engine.log", "w+")
-        self.process = subprocess.Popen([TICKFUSE, *map(str, args)], stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=ROOT)
-        self.port = int(wait_until(self.listening, LONG, "the listener"))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.communicate()
-        self.log.close()
-
-    def listening(self):
-        text = pathlib.Path(self.log.name).read_text()
-        assert self.process.poll() is None, text
-        found = re.search(r"events_listening feed=desk .* port=(\d+)", text)
-        return found and found[1]
-
-    def connect(self):
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=LONG)
-
-    def socket(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=LONG)
-
-    def post(self, body, kind=LINES, token=TOKEN, connection=None, **headers):
-        """(status, answer) of one request."""
-        c = connection or self.connect()
-        c.request("POST", "/v1/events", body, {"Content-Type": kind, "Authorization": f"Bearer {token}",
-                                               **{k.replace("_", "-"): v for k, v in headers.items()}})
-        answer = c.getresponse()
-        text = answer.read()
-        if not connection:
-            c.close()
-        return answer.status, json.loads(text)
-
-    def finish(self):
-        self.process.send_signal(signal.SIGINT)
-        out, _ = self.process.communicate(timeout=LONG)
-        assert self.process.returncode == 0, pathlib.Path(self.log.name).read_text()
-        return json.loads(out)
+            "sinks: [{type: 'null'}]\n"), *sets)
 
 
 def request(body, *headers, token=TOKEN, kind=LINES, length=True):
@@ -179,7 +130,7 @@ class Requests(unittest.TestCase):
             # curl asks before it sends what is long
             done = subprocess.run(["curl", "-sS", "-H", f"Content-Type: {LINES}", "-H", f"Authorization: Bearer {TOKEN}",
                                    "-H", "Expect: 100-continue", "--data-binary", "@-", f"http://127.0.0.1:{engine.port}/v1/events"],
-                                  input=fresh(500), capture_output=True, text=True, timeout=LONG)
+                                  input=fresh(500), capture_output=True, text=True, timeout=LONG_S)
             self.assertEqual(json.loads(done.stdout)["accepted"], 500, done.stderr)
             for i in range(1, 30):
                 self.assertEqual(engine.post(quote(i), connection=kept)[0], 200)
@@ -238,7 +189,7 @@ class Requests(unittest.TestCase):
         self.assertEqual(summary["events"]["trade"], len(refused))
         self.assertEqual(summary["rejected"], {})  # of nothing good nothing came as far as the feed
         self.assertEqual(summary["intakes"][0]["refused"], len(refused))
-        self.assertNotIn(TOKEN, pathlib.Path(engine.log.name).read_text())
+        self.assertNotIn(TOKEN, engine.said())
 
     def test_bad_lines_are_named_and_counted_and_the_others_live(self):
         body = "\n".join([trade(1), "rubbish", trade(2, "BTC.OTHER"), "", trade(3)])
@@ -261,7 +212,7 @@ class Requests(unittest.TestCase):
             for _ in range(20):
                 with engine.socket() as s:
                     s.sendall(lost)
-            wait_until(lambda: engine.post(trade(3), Idempotency_Key="k-2")[0] == 200, LONG, "an answer")
+            wait_until(lambda: engine.post(trade(3), Idempotency_Key="k-2")[0] == 200, LONG_S, "an answer")
             summary = engine.finish()
         self.assertEqual(first[1], {"accepted": 1, "rejected_cnt": 0, "rejected": []})
         for status, answer in again:
@@ -288,11 +239,11 @@ class Requests(unittest.TestCase):
             sender = threading.Thread(target=send)
             sender.start()
             files = engine.folder / "capture"
-            wait_until(lambda: sent > 300 and sum(f.stat().st_size for f in files.glob("*.tfc")) > 8192, LONG, "a capture")
+            wait_until(lambda: sent > 300 and sum(f.stat().st_size for f in files.glob("*.tfc")) > 8192, LONG_S, "a capture")
             engine.process.send_signal(signal.SIGKILL)
-            engine.process.wait(LONG)
+            engine.process.wait(LONG_S)
             over.set()
-            sender.join(LONG)
+            sender.join(LONG_S)
             first, again, ids = replayed(engine), replayed(engine), self.ids(engine)
         self.assertEqual(first["events_hash"], again["events_hash"])
         self.assertEqual(ids, list(range(1, len(ids) + 1)))
@@ -327,16 +278,16 @@ class Clients(unittest.TestCase):
                     return got and self.assertEqual(got[0], 408) is None
 
             with concurrent.futures.ThreadPoolExecutor(2) as pool:
-                slow = [pool.submit(wait_until, lambda b=b: is_cut(b), LONG, "the cut") for b in
+                slow = [pool.submit(wait_until, lambda b=b: is_cut(b), LONG_S, "the cut") for b in
                         (b"POST /v1/events HTTP/1.1\r\nHost: local", request(trade(9).encode())[:-5])]
                 with contextlib.ExitStack() as stack:
                     many = [stack.enter_context(engine.socket()) for _ in range(20)]
                     for s in many:  # those beyond eight at once, the others when they said nothing for two seconds
                         self.assertEqual(s.recv(1), b"")
-                wait_until(lambda: served(engine, 1), LONG, "an answer")
+                wait_until(lambda: served(engine, 1), LONG_S, "an answer")
                 for future in slow:
                     future.result()
-            wait_until(lambda: served(engine, 2), LONG, "an answer")
+            wait_until(lambda: served(engine, 2), LONG_S, "an answer")
             summary = engine.finish()
         self.assertEqual(summary["events"]["trade"], 2)
 
@@ -366,8 +317,8 @@ class Clients(unittest.TestCase):
                 return statuses[-1] == status
 
             self.assertEqual(statuses, [200])
-            wait_until(lambda: is_answered(429), LONG, "too many")
-            wait_until(lambda: is_answered(200), LONG, "a token")
+            wait_until(lambda: is_answered(429), LONG_S, "too many")
+            wait_until(lambda: is_answered(200), LONG_S, "a token")
             summary = engine.finish()
         self.assertEqual(summary["events"]["trade"], statuses.count(200))
         self.assertEqual(set(statuses), {200, 429})
@@ -380,7 +331,7 @@ class Clients(unittest.TestCase):
         os.chmod(key, 0o600)
         with Engine(self.folder.name, feed=f", cert_file: {cert}, tls_key_file: {key}") as engine:
             context = ssl.create_default_context(cafile=cert)
-            connection = http.client.HTTPSConnection("127.0.0.1", engine.port, context=context, timeout=LONG)
+            connection = http.client.HTTPSConnection("127.0.0.1", engine.port, context=context, timeout=LONG_S)
             for i in range(5):
                 body = "\n".join([trade(i)] * (1 + 90 * i))  # also longer than a record
                 self.assertEqual(engine.post(body, connection=connection),

@@ -63,7 +63,7 @@ class Registry:
                 "strategies=[{name: flow, model: lstm, buy: 'score > 0.05', sell: 'score < -0.05', books: all}]"]
 
 
-class Swapping(unittest.TestCase):
+class Swapping:
     """An engine with a registry of three versions."""
 
     def setUp(self):
@@ -92,7 +92,7 @@ class Swapping(unittest.TestCase):
         return got, [json.loads(line) for line in out.splitlines()]
 
 
-class Worker(Swapping):
+class Worker(Swapping, unittest.TestCase):
     """A worker follows a swap by its second slot: from the event on the CPU answers by the new version, until the same process has
     proved it. The capture's replay decides the same without a worker."""
 
@@ -207,7 +207,7 @@ class Worker(Swapping):
         self.assertEqual((worker["starts"], worker["swaps"], worker["ends"]), (1, 1, {}), worker)
 
 
-class Swap(Swapping):
+class Swap(Swapping, unittest.TestCase):
     def check_swaps(self, *sets):
         with Exchange() as exchange, self.engine(exchange, *sets) as engine:
             self.busy(engine)

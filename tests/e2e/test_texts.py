@@ -1,17 +1,14 @@
 """Texts in the pipeline: heard by a feed, read by a model, an event each, which features and rules read. A replay of the texts
 reads them in place and decides the same whatever its pace and threads."""
-import http.client
 import json
 import pathlib
-import re
-import signal
-import subprocess
 import sys
 import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import ROOT, SMALL, TICKFUSE, main, run, wait_until
+from desk import LONG_S, Desk
+from harness import SMALL, main, run, wait_until
 
 TEXT = SMALL / "text"
 LABELS = "negative:-1,neutral:0,positive:1"
@@ -37,62 +34,29 @@ strategies:
   - {{name: news, books: all, buy: "text_score > 0.5", sell: "text_score < -0.5"}}
 sinks: [{{type: "null"}}]
 """
-LONG, TOKEN = 120, "a-token-of-tests"
 ONE, THREE = "[{stages: all}]", "[{stages: [acquire]}, {stages: [buffer, compute, decide]}, {stages: [emit]}]"
 
 
-class Live:
-    """`tickfuse run` that hears texts by POST."""
+class Live(Desk):
+    """One that hears texts, with a model's file of its own."""
 
-    def __init__(self, at, model, lanes):
-        self.at = at
-        (at / "live.safetensors").write_bytes(model.read_bytes())
-        (at / "token").write_text(TOKEN + "\n")
-        (at / "token").chmod(0o600)
-        self.config = at / "live.yaml"
-        self.config.write_text(LIVE.format(lanes=lanes, at=at))
-        self.log = open(at / "live.log", "w+")
-        self.process = subprocess.Popen([TICKFUSE, "run", str(self.config), "--json"], stdout=subprocess.PIPE, stderr=self.log, text=True,
-                                        cwd=ROOT)
-        self.port = int(wait_until(self.listening, LONG, "the listener"))
+    def __init__(self, folder, model, lanes):
+        self.model = pathlib.Path(folder, "live.safetensors")
+        self.model.write_bytes(model.read_bytes())
+        super().__init__(folder, LIVE.format(lanes=lanes, at=folder))
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.communicate()
-        self.log.close()
-
-    def listening(self):
-        said = pathlib.Path(self.log.name).read_text()
-        assert self.process.poll() is None, said
-        found = re.search(r"events_listening feed=desk .* port=(\d+)", said)
-        return found and found[1]
-
-    def post(self, lines):
-        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LONG)
-        c.request("POST", "/v1/events", "\n".join(lines) + "\n",
-                  {"Content-Type": "application/x-ndjson", "Authorization": f"Bearer {TOKEN}"})
-        answer = c.getresponse()
-        said = answer.read()
-        c.close()
-        assert answer.status == 200, said
+    def post_lines(self, lines):
+        status, said = self.post("\n".join(lines) + "\n")
+        assert status == 200, said
 
     def texts(self):
-        out, _ = run("control", self.at / "control/socket", "status", "--json")
+        out, _ = run("control", self.folder / "control/socket", "status", "--json")
         return json.loads(out)["texts"]
-
-    def finish(self):
-        self.process.send_signal(signal.SIGINT)
-        out, _ = self.process.communicate(timeout=LONG)
-        assert self.process.returncode == 0, pathlib.Path(self.log.name).read_text()
-        return json.loads(out)
 
     def replay(self):
         """Of what it captured, with the model gone."""
-        (self.at / "live.safetensors").unlink()
-        out, _ = run("replay", self.config, "--json", "--input", self.at / "capture")
+        self.model.unlink()
+        out, _ = run("replay", self.config, "--json", "--input", self.folder / "capture")
         return json.loads(out)
 
 
@@ -165,18 +129,18 @@ class Texts(unittest.TestCase):
 
     def test_texts_that_are_posted_are_answered_and_the_capture_replays_without_the_model(self):
         for lanes in (ONE, THREE):
-            with tempfile.TemporaryDirectory() as folder, Live(pathlib.Path(folder), self.model, lanes) as live:
+            with tempfile.TemporaryDirectory() as folder, Live(folder, self.model, lanes) as live:
                 for n, words in enumerate((BAD, GOOD, PLAIN, GOOD)):
-                    live.post([text("BTC.DESK", words, n), quote("ETH.DESK", 500 + n)])
-                    wait_until(lambda: live.texts()["answered"] > n, LONG, "an answer")
+                    live.post_lines([text("BTC.DESK", words, n), quote("ETH.DESK", 500 + n)])
+                    wait_until(lambda: live.texts()["answered"] > n, LONG_S, "an answer")
                 done = self.check_live(live)
                 self.assertEqual(done["texts"]["answered"], 4)
                 self.assertGreaterEqual(done["actions"]["buy"], 2)
 
     def test_more_texts_than_may_wait_and_a_stop_among_them_balance(self):
-        with tempfile.TemporaryDirectory() as folder, Live(pathlib.Path(folder), self.model, THREE) as live:
+        with tempfile.TemporaryDirectory() as folder, Live(folder, self.model, THREE) as live:
             lines = [text("ETH.DESK" if n % 3 else "BTC.DESK", f"{GOOD} {BAD} {n}", n) for n in range(300)]
-            live.post(lines)
+            live.post_lines(lines)
             done = self.check_live(live)
             self.assertEqual(done["texts"]["heard"] + done["ignored"].get("text_full", 0), 300)
 
