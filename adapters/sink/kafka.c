@@ -106,6 +106,9 @@ static bool set_up(kafka_t *k, const tf_sink_config_t *config) {
   rd_kafka_conf_set_dr_msg_cb(k->conf, on_delivery);
   rd_kafka_conf_set_error_cb(k->conf, on_error);
   return tf_kafka_conf_set(k->conf, "enable.idempotence", "true") &&
+         /* A batch that a broker refuses for good ends the instance at once: without this the one behind it is written
+          * under a new epoch, and the tail hides the hole. */
+         tf_kafka_conf_set(k->conf, "enable.gapless.guarantee", "true") &&
          tf_kafka_conf_set(k->conf, "message.timeout.ms", "0") && /* for ever */
          /* One batch at a time: then no batch can be there without the one before it, whatever the
           * broker remembers of its producer when we die between the two. */

@@ -349,7 +349,7 @@ def lines_in(path):
 
 
 def plain(line, sink):
-    """Datagrams name no instruments."""
+    """Datagrams name instruments in turn: not the first ones yet."""
     return {key: value for key, value in line.items() if not (sink == "udp" and key == "instrument")}
 
 

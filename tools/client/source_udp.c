@@ -145,6 +145,10 @@ static tf_client_kind_t udp_next(tf_client_t *client, tf_client_message_t *messa
   return quiet(client, message, now_ns);
 }
 
+static void on_name(void *self, const tf_frame_instrument_t *name) {
+  tf_client_name_put(self, name->id, name->price_exp, name->name, sizeof name->name);
+}
+
 /* ---- open and close ---- */
 
 /* "A:PORT[,B:PORT][/INTERFACE]" */
@@ -186,13 +190,16 @@ static tf_err_t udp_open(tf_client_t *client, const char *rest) {
     return TF_ERR(E_CORE_ARGUMENT, "datagrams prove nothing: no token_file and no ca_file");
   tf_err_t err = split(u, rest);
   if (err) return err;
-  const tf_udp_reader_config_t config = {.a         = u->lines[0],
-                                         .b         = u->lines[1][0] ? u->lines[1] : NULL,
-                                         .interface = u->interface[0] ? u->interface : NULL,
-                                         .merge     = {.resume_from = from == TF_CLIENT_NEXT ? 0
-                                                                      : from == TF_CLIENT_OLDEST
-                                                                          ? 1
-                                                                          : from}};
+  const tf_udp_reader_config_t config = {
+      .a         = u->lines[0],
+      .b         = u->lines[1][0] ? u->lines[1] : NULL,
+      .interface = u->interface[0] ? u->interface : NULL,
+      .merge     = {.on_name     = on_name,
+                    .self        = client,
+                    .resume_from = from == TF_CLIENT_NEXT     ? 0
+                                   : from == TF_CLIENT_OLDEST ? 1
+                                                              : from}
+  };
   if (tf_udp_reader_open(&u->reader, &config) != 0)
     return TF_ERR(E_IO_SYSTEM, "%s", u->reader.error);
   u->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
