@@ -8,9 +8,10 @@
 
 #include "tf/broker.h"
 
-#define TF_KAFKA_BROKERS_BYTES 1024u
-#define TF_KAFKA_HEADER_SEQ    "tf-seq"
-#define TF_KAFKA_PARTITION_MAX 65535u
+#define TF_KAFKA_BROKERS_BYTES  1024u
+#define TF_KAFKA_HEADER_SEQ     "tf-seq"
+#define TF_KAFKA_HEADER_SUBJECT "tf-subject" /* as NATS would have it: whose record it is */
+#define TF_KAFKA_PARTITION_MAX  65535u
 
 typedef struct tf_kafka_address {
   char    brokers[TF_KAFKA_BROKERS_BYTES]; /* "HOST:PORT,HOST:PORT" */

@@ -116,8 +116,21 @@ static tf_err_t set_tls(natsOptions *options, const tf_broker_config_t *c) {
   return status == NATS_OK ? TF_OK : refuse("cert_file, tls_key_file", status);
 }
 
-/* "nats://a:4222,nats://b:4222" */
-static tf_err_t set_servers(natsOptions *options, const tf_broker_config_t *c) {
+/* "nats://HOST:PORT", "nats://[HOST]:PORT", without a port 4222 */
+static bool is_away(const char *server, uint64_t wait_ns) {
+  char        host[URL_BYTES];
+  const char *begin = strstr(server, "://") + 3, *end = begin + strcspn(begin, "/");
+  const char *colon = memrchr(begin, ':', (size_t)(end - begin));
+  if (*begin == '[') colon = strstr(begin, "]:") ? strstr(begin, "]:") + 1 : NULL;
+  const char *host_end = colon ? colon : end, *port = colon ? colon + 1 : "4222";
+  if (*begin == '[') begin++, host_end--;
+  snprintf(host, sizeof host, "%.*s", (int)(host_end - begin), begin);
+  return tf_peer_look(host, port, wait_ns) == TF_PEER_NOBODY;
+}
+
+/* "nats://a:4222,nats://b:4222"; present: of those that are not seen to be away. */
+static tf_err_t set_servers(natsOptions *options, const tf_broker_config_t *c, bool present,
+                            uint64_t wait_ns) {
   char        text[URL_BYTES];
   const char *servers[TF_NATS_SERVERS_MAX];
   uint32_t    cnt = 0;
@@ -136,8 +149,9 @@ static tf_err_t set_servers(natsOptions *options, const tf_broker_config_t *c) {
                     at);
     if (cnt == TF_NATS_SERVERS_MAX)
       return TF_ERR(E_BROKER_CONFIG, "url: more than %u servers", TF_NATS_SERVERS_MAX);
-    servers[cnt++] = at;
+    if (!present || !is_away(at, wait_ns)) servers[cnt++] = at;
   }
+  if (cnt == 0) return TF_ERR(E_BROKER_IO, "%s: nobody listens there", c->url);
   natsStatus status = natsOptions_SetServers(options, servers, (int)cnt);
   return status == NATS_OK ? TF_OK : refuse(c->url, status);
 }
@@ -155,10 +169,11 @@ static tf_err_t set_rest(natsOptions *options, tf_nats_link_t *link) {
   return status == NATS_OK ? TF_OK : refuse("libnats", status);
 }
 
-static tf_err_t make_options(tf_nats_link_t *link, natsOptions **options) {
+static tf_err_t make_options(tf_nats_link_t *link, bool present, natsOptions **options) {
   natsStatus status = natsOptions_Create(options);
   if (status != NATS_OK) return refuse("libnats", status);
-  tf_err_t err = set_servers(*options, &link->config);
+  tf_err_t err =
+      set_servers(*options, &link->config, present, link->limits.connect_ms * TF_NS_PER_MS);
   if (!err) err = set_login(*options, &link->config);
   if (!err) err = set_tls(*options, &link->config);
   if (!err) err = set_rest(*options, link);
@@ -183,7 +198,7 @@ static void *dial(void *self) {
   tf_nats_link_t *link    = self;
   natsOptions    *options = NULL;
   link->text[0]           = '\0';
-  if (make_options(link, &options) != TF_OK) {
+  if (make_options(link, true, &options) != TF_OK) {
     snprintf(link->text, sizeof link->text, "%s", tf_error_text());
   } else {
     natsStatus status = natsConnection_Connect(&link->nc, options);
@@ -353,7 +368,7 @@ tf_err_t tf_nats_link_init(tf_nats_link_t *link, const tf_broker_config_t *confi
   link->config = *config;
   tf_nats_link_limit(link, &of_answers);
   link->fd = link->wire_fd = link->pair_fd = -1;
-  tf_err_t err                             = make_options(link, &options);
+  tf_err_t err                             = make_options(link, false, &options);
   if (!err) natsOptions_Destroy(options);
   return err;
 }

@@ -9,14 +9,14 @@
 tf_err_t tf_redis_call_init(tf_redis_call_t *call, const char *url, const char *user,
                             const char *password_file, uint64_t timeout_ns) {
   char secret[TF_REDIS_SECRET_BYTES]; /* is it to be had? */
-  char why[TF_REDIS_WHY_BYTES];
   *call = (tf_redis_call_t){
       .url = url, .user = user, .password_file = password_file, .timeout_ns = timeout_ns};
-  if (!tf_redis_place_read(url, &call->place, why)) return TF_ERR(E_CONFIG_VALUE, "%s", why);
+  tf_err_t err = tf_redis_place_parse(url, &call->place);
+  if (err) return err;
   if (user && !password_file)
     return TF_ERR(E_CONFIG_VALUE, "\"%s\": a user is given, and no password file", url);
   if (!password_file) return TF_OK;
-  tf_err_t err = tf_secret_read(password_file, secret, sizeof secret);
+  err = tf_secret_read(password_file, secret, sizeof secret);
   tf_secret_wipe(secret, sizeof secret);
   return err;
 }

@@ -431,6 +431,18 @@ static bool read_flags(scan_t *s) {
   return true;
 }
 
+/* What a sender that repeats itself says again: whose, what, and which. Digits are the same with and without quotes. */
+static uint64_t own_id_of(const scan_t *s) {
+  const tf_json_value_t *id = value_of(s, ID), *kind = value_of(s, KIND),
+                        *source = value_of(s, SOURCE);
+  if (!id || (id->kind != TF_JSON_STRING && id->kind != TF_JSON_NUMBER)) return 0;
+  uint64_t hash = hash_bytes(TF_HASH_SEED, s->line->name, s->line->name_bytes);
+  hash          = hash_bytes(hash, kind->bytes, kind->bytes_cnt);
+  if (source) hash = hash_bytes(hash, source->bytes, source->bytes_cnt);
+  hash = hash_bytes(hash, id->bytes, id->bytes_cnt);
+  return hash ? hash : 1;
+}
+
 /* Behind the kind's own keys: SIDE is set there. */
 static bool read_line(scan_t *s) {
   tf_event_t *e = &s->line->event;
@@ -440,8 +452,9 @@ static bool read_line(scan_t *s) {
   if (!u64_of(s, TS_EVENT, &e->ts_event_ns) || !u64_of(s, TS_RECV, &e->ts_recv_ns) ||
       !read_flags(s))
     return false;
-  uint32_t i = word_of(kind, kinds, TF_ARRAY_CNT(kinds));
-  e->kind    = (uint8_t)i;
+  s->line->own_id = own_id_of(s);
+  uint32_t i      = word_of(kind, kinds, TF_ARRAY_CNT(kinds));
+  e->kind         = (uint8_t)i;
   if (i < TF_ARRAY_CNT(kinds)) return read_kind[i](s);
   if (TF_JSON_TEXT_IS(kind, "text"))
     return value_of(s, SCORE) || value_of(s, MISS) ? read_answer(s) : read_text(s);
@@ -462,6 +475,7 @@ void tf_event_line_read(tf_event_line_reader_t *reader, const char *bytes, size_
   line->verdict    = TF_VERDICT_DATA;
   line->reject     = 0;
   line->is_text    = false;
+  line->own_id     = 0;
   line->word[0]    = '\0';
   line->name_bytes = 0;
   if (bytes_cnt > TF_EVENT_LINE_BYTES_MAX) {

@@ -39,10 +39,11 @@ typedef struct tf_event_line_reader {
 
 typedef struct tf_event_line {
   uint8_t
-          verdict; /* tf_verdict_t: DATA; IGNORED: a known kind that is not taken, word says which; REJECTED */
-  uint8_t reject; /* of REJECTED: tf_reject_t */
-  bool    is_text;
-  char    word[TF_EVENT_LINE_WORD_BYTES]; /* of REJECTED: the key that is wrong, "" for the line */
+           verdict; /* tf_verdict_t: DATA; IGNORED: a known kind that is not taken, word says which; REJECTED */
+  uint8_t  reject; /* of REJECTED: tf_reject_t */
+  bool     is_text;
+  uint64_t own_id; /* of instrument, kind, source and the line's `id`; 0: it says none */
+  char     word[TF_EVENT_LINE_WORD_BYTES]; /* of REJECTED: the key that is wrong, "" for the line */
   /* Of DATA: */
   uint32_t   name_bytes;
   char       name[TF_INSTRUMENT_NAME_BYTES]; /* "BTCUSDT.DESK", NUL-terminated */

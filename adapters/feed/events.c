@@ -8,6 +8,9 @@
  * The config's symbols are patterns of full names ("BTCUSDT.DESK", "*.BINANCE-SPOT"): what fits none is rejected. Names
  * without a star have their rows from the start, others when they appear, as many as the config leaves room for.
  *
+ * With ids_kept a line whose `id` was heard of late, of the same instrument, kind and source, is a duplicate: counted, and not
+ * published. A sender that does not know whether it was heard says the same again. Records have ids of their broker's.
+ *
  * ts_recv is when we received the frame; with times_kept as the sender says, where it does. Books are as they are
  * told: levels and the STATUS around them are the sender's to send. */
 #include <string.h>
@@ -15,6 +18,7 @@
 #include "core/error.h"
 #include "feed/event_line.h"
 #include "feed/feeds.h"
+#include "feed/id_window.h"
 #include "feed/name_index.h"
 #include "feed/symbols.h"
 
@@ -24,6 +28,7 @@ typedef struct events {
   tf_name_index_t         names;
   tf_event_line_t         line;
   tf_event_line_reader_t  reader;
+  tf_id_window_t          ids; /* where the config has them kept */
 } events_t;
 
 static bool is_wanted(const events_t *s, const char *name) {
@@ -48,6 +53,12 @@ static tf_verdict_t take_line(events_t *s, const tf_frame_t *frame, const char *
   if (out->event_cnt == out->event_cap) return tf_feeds_reject(counts, &its, TF_REJECT_LIMIT);
   if (!tf_name_index_find_or_add(&s->names, line->name, line->name_bytes, &id))
     return tf_feeds_reject(counts, &its, TF_REJECT_LIMIT);
+  bool has_id = line->own_id && s->config->ids_kept;
+  if (has_id && tf_id_window_has(&s->ids, line->own_id)) {
+    counts->duplicates++;
+    counts->msgs_data++;
+    return TF_VERDICT_DATA;
+  }
   bool keeps = s->config->times_kept && line->event.ts_recv_ns != 0;
   if (line->is_text) {
     const tf_text_port_t *port = s->config->texts;
@@ -63,6 +74,7 @@ static tf_verdict_t take_line(events_t *s, const tf_frame_t *frame, const char *
     if (!keeps) e->ts_recv_ns = frame->recv_ns;
     counts->events[e->kind]++;
   }
+  if (has_id) tf_id_window_put(&s->ids, line->own_id); /* what could not be taken may come again */
   counts->msgs_data++;
   return TF_VERDICT_DATA;
 }
@@ -132,9 +144,13 @@ static void lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_f
 
 static size_t names_at(void) { return tf_align_up(sizeof(events_t), TF_LINE_BYTES); }
 
+static size_t ids_at(const tf_feed_config_t *config) {
+  return tf_align_up(names_at() + tf_name_index_footprint(config->instruments->cap), TF_LINE_BYTES);
+}
+
 static size_t state_bytes(const tf_feed_t *feed, const tf_feed_config_t *config) {
   (void)feed;
-  return names_at() + tf_name_index_footprint(config->instruments->cap);
+  return ids_at(config) + (config->ids_kept ? tf_id_window_bytes(config->ids_kept) : 0);
 }
 
 static tf_err_t check_pattern(const char *pattern) {
@@ -158,6 +174,10 @@ static tf_err_t init(const tf_feed_t *feed, void *state, const tf_feed_config_t 
   tf_name_index_init(&s->names, (uint8_t *)state + names_at(), config->instruments,
                      tf_symbols_cap_of(config));
   tf_event_line_reader_init(&s->reader);
+  if (config->ids_kept) {
+    memset((uint8_t *)state + ids_at(config), 0, tf_id_window_bytes(config->ids_kept));
+    tf_id_window_init(&s->ids, (uint8_t *)state + ids_at(config), config->ids_kept);
+  }
   for (uint32_t i = 0; i < config->symbol_cnt; i++) {
     const char *pattern = config->symbols[i];
     tf_err_t    err     = check_pattern(pattern);

@@ -209,6 +209,11 @@ static char *copy(char *to, const char *from, size_t cnt) {
   return to + cnt;
 }
 
+/* Digits that a reader of ours takes (wire/decimal.h: 64 in all), with room to spare. */
+#define PLACES_MAX 40
+TF_STATIC_ASSERT(1 + 1 + 1 + PLACES_MAX < TF_DECIMAL_TEXT_BYTES_MAX, "\"-0.\" and all places");
+TF_STATIC_ASSERT(1 + 19 + 5 < TF_DECIMAL_TEXT_BYTES_MAX, "\"-\", all digits, \"e-128\"");
+
 size_t tf_doc_decimal_text(int64_t mantissa, int8_t exp, char *text) {
   char    *to = text;
   uint64_t u  = mantissa < 0 ? 0 - (uint64_t)mantissa : (uint64_t)mantissa;
@@ -216,18 +221,19 @@ size_t tf_doc_decimal_text(int64_t mantissa, int8_t exp, char *text) {
   size_t   at = sizeof digits;
   do digits[--at] = (char)('0' + u % 10);
   while ((u /= 10) > 0);
-  size_t digit_cnt = sizeof digits - at;
+  size_t digit_cnt = sizeof digits - at, places = exp < 0 ? (size_t)-exp : 0;
   if (mantissa < 0) *to++ = '-';
-  if (exp >= 0) {
+  if (exp > 0 || places > PLACES_MAX) {
     to = copy(to, digits + at, digit_cnt);
-    to = zeros(to, mantissa != 0 ? (size_t)exp : 0);
-  } else {
-    size_t places = (size_t)-exp;
-    size_t whole  = digit_cnt > places ? digit_cnt - places : 0;
-    to            = whole ? copy(to, digits + at, whole) : zeros(to, 1);
-    *to++         = '.';
-    to            = zeros(to, places > digit_cnt ? places - digit_cnt : 0);
-    to            = copy(to, digits + at + whole, digit_cnt - whole);
+    to += sprintf(to, "e%d", exp);
+    return (size_t)(to - text);
+  }
+  size_t whole = digit_cnt > places ? digit_cnt - places : 0;
+  to           = whole ? copy(to, digits + at, whole) : zeros(to, 1);
+  if (places > 0) {
+    *to++ = '.';
+    to    = zeros(to, places > digit_cnt ? places - digit_cnt : 0);
+    to    = copy(to, digits + at + whole, digit_cnt - whole);
   }
   *to = 0;
   return (size_t)(to - text);

@@ -6,7 +6,7 @@
  *   text          what is no UTF-8: U+FFFD      major type 3, likewise
  *   float         the 9 digits that give it     float32 (0xfa); double the 17 digits, float64 (0xfb)
  *   NaN, infinity null                          null
- *   decimal       text, all its digits          tag 4, [exponent, mantissa] (RFC 8949, 3.4.4)
+ *   decimal       text, mantissa and exponent   tag 4, [exponent, mantissa] (RFC 8949, 3.4.4)
  *
  * Maps and arrays have a definite length in CBOR, so their number of members is said beforehand; that
  * it is kept is asserted. The memory is the caller's; the sizes that its header names have room for the
@@ -17,8 +17,8 @@
 #include "tf/sink.h"
 
 #define TF_DOC_DEPTH_MAX          4
-#define TF_DOC_TEXT_BYTES_MAX     64  /* of one text; what is longer is cut */
-#define TF_DECIMAL_TEXT_BYTES_MAX 160 /* sign, 19 digits, and 128 zeros or "0." and zeros */
+#define TF_DOC_TEXT_BYTES_MAX     64 /* of one text; what is longer is cut */
+#define TF_DECIMAL_TEXT_BYTES_MAX 48 /* sign, "0.", 40 digits; or sign, 19 digits, a power of ten */
 
 typedef struct tf_doc {
   uint8_t *begin, *p, *end;
@@ -52,8 +52,8 @@ void tf_doc_null(tf_doc_t *doc, const char *key);
 /* "instrument": its name, or "#" and the id where the table does not have it. instruments may be NULL. */
 void tf_doc_instrument(tf_doc_t *doc, uint32_t id, const tf_instruments_t *instruments);
 
-/* mantissa * 10^exp, all its digits and no others: (6183763, -2) is "61837.63", (5, 3) is "5000".
- * text has TF_DECIMAL_TEXT_BYTES_MAX bytes. Returns the length without the NUL. */
+/* mantissa * 10^exp, so that both can be read back: (6183763, -2) is "61837.63", (500, -2) "5.00", (5, 3) "5e3"; beyond
+ * 40 places, which no venue sends, it has a power of ten as well. text has TF_DECIMAL_TEXT_BYTES_MAX bytes. Returns the length without the NUL. */
 size_t tf_doc_decimal_text(int64_t mantissa, int8_t exp, char *text);
 
 #endif

@@ -10,7 +10,7 @@
 
 #include "sink/doc.h"
 
-/* Longest line: five decimals of 147, ten integers, a name, and the keys. */
+/* Longest line: five decimals of 43, ten integers, a name, and the keys. */
 #define TF_EVENT_DOC_BYTES_MAX 2048
 
 /* One map. is_late: it has "late":true. instruments may be NULL. */

@@ -2,7 +2,7 @@
  * this sink's alone:
  *
  *   key      TOPIC-SEQUENCE
- *   headers  tf-seq: SEQUENCE; content-type (sink/encode.h)
+ *   headers  tf-seq: SEQUENCE; tf-subject (sink/subject.h); content-type (sink/encode.h)
  *   value    the record in the sink's format
  *
  * librdkafka's idempotent producer keeps order and drops its own repeats as long as its instance lives
@@ -21,8 +21,9 @@
 #include "core/error.h"
 #include "sink/broker.h"
 #include "sink/encode.h"
+#include "sink/subject.h"
 
-#define TOPIC_CHARS_MAX 249u /* Kafka's own limit */
+#define TOPIC_CHARS_MAX TF_SUBJECT_STREAM_CHARS_MAX
 #define TAIL_NS_MAX     (30 * TF_NS_PER_SEC)
 #define KEY_BYTES       (TOPIC_CHARS_MAX + 24u)
 
@@ -105,6 +106,9 @@ static bool set_up(kafka_t *k, const tf_sink_config_t *config) {
   rd_kafka_conf_set_dr_msg_cb(k->conf, on_delivery);
   rd_kafka_conf_set_error_cb(k->conf, on_error);
   return tf_kafka_conf_set(k->conf, "enable.idempotence", "true") &&
+         /* A batch that a broker refuses for good ends the instance at once: without this the one behind it is written
+          * under a new epoch, and the tail hides the hole. */
+         tf_kafka_conf_set(k->conf, "enable.gapless.guarantee", "true") &&
          tf_kafka_conf_set(k->conf, "message.timeout.ms", "0") && /* for ever */
          /* One batch at a time: then no batch can be there without the one before it, whatever the
           * broker remembers of its producer when we die between the two. */
@@ -234,20 +238,22 @@ static void outlet_poll(void *self, uint64_t now_ns, uint64_t wait_ns, tf_outlet
 static rd_kafka_resp_err_t produce(kafka_t *k, const tf_out_t *out) {
   const tf_sink_config_t *config = k->broker.config;
   const char             *type   = tf_encode_content_type(config->format);
-  char                    key[KEY_BYTES], seq[24];
+  char                    key[KEY_BYTES], seq[24], subject[TF_SUBJECT_BYTES];
   int                     seq_cnt = snprintf(seq, sizeof seq, "%llu", (unsigned long long)out->seq);
   int                     key_cnt = snprintf(key, sizeof key, "%s-%s", config->stream, seq);
-  size_t                  cnt     = tf_encode(config, out->record, out->late, k->encoded);
+  size_t                  subject_cnt = tf_subject(config, out->record, subject);
+  size_t                  cnt         = tf_encode(config, out->record, out->late, k->encoded);
   /* An array, since the macros of its call with a list of arguments are GNU C. */
   const rd_kafka_vu_t parts[] = {
-      {RD_KAFKA_VTYPE_RKT,       .u.rkt = k->producer.topic                               },
-      {RD_KAFKA_VTYPE_PARTITION, .u.i32 = k->address.partition                            },
-      {RD_KAFKA_VTYPE_MSGFLAGS,  .u.i = RD_KAFKA_MSG_F_COPY                               },
-      {RD_KAFKA_VTYPE_KEY,       .u.mem = {key, (size_t)key_cnt}                          },
-      {RD_KAFKA_VTYPE_VALUE,     .u.mem = {k->encoded, cnt}                               },
-      {RD_KAFKA_VTYPE_HEADER,    .u.header = {TF_KAFKA_HEADER_SEQ, seq, seq_cnt}          },
-      {RD_KAFKA_VTYPE_HEADER,    .u.header = {"content-type", type, (ssize_t)strlen(type)}},
-      {RD_KAFKA_VTYPE_OPAQUE,    .u.ptr = (void *)(uintptr_t)out->seq                     },
+      {RD_KAFKA_VTYPE_RKT,       .u.rkt = k->producer.topic                                          },
+      {RD_KAFKA_VTYPE_PARTITION, .u.i32 = k->address.partition                                       },
+      {RD_KAFKA_VTYPE_MSGFLAGS,  .u.i = RD_KAFKA_MSG_F_COPY                                          },
+      {RD_KAFKA_VTYPE_KEY,       .u.mem = {key, (size_t)key_cnt}                                     },
+      {RD_KAFKA_VTYPE_VALUE,     .u.mem = {k->encoded, cnt}                                          },
+      {RD_KAFKA_VTYPE_HEADER,    .u.header = {TF_KAFKA_HEADER_SEQ, seq, seq_cnt}                     },
+      {RD_KAFKA_VTYPE_HEADER,    .u.header = {TF_KAFKA_HEADER_SUBJECT, subject, (ssize_t)subject_cnt}},
+      {RD_KAFKA_VTYPE_HEADER,    .u.header = {"content-type", type, (ssize_t)strlen(type)}           },
+      {RD_KAFKA_VTYPE_OPAQUE,    .u.ptr = (void *)(uintptr_t)out->seq                                },
   };
   rd_kafka_error_t   *refused = rd_kafka_produceva(k->producer.rk, parts, TF_ARRAY_CNT(parts));
   rd_kafka_resp_err_t err     = rd_kafka_error_code(refused);

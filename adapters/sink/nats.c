@@ -17,10 +17,9 @@
  * epoch that began last and whatever else is written meanwhile: what a predecessor has on the way expects an id of its own epoch before
  * it, and is refused. Each message carries the epoch, and whoever finds a later one at the tail is fenced off for good (docs/adr/0059).
  *
- * The stream is this sink's alone. Subjects are STREAM.KIND.VENUE.INSTRUMENT, for consumers to filter by
- * (DECISIONS.decisions.BINANCE-SPOT.BTCUSDT); with `partitions` STREAM.KIND.PPPP.VENUE.INSTRUMENT, PPPP the instrument's
- * partition (tf/partition.h). What is of no instrument, a command among events, is in partition 0000, NONE.NONE. The
- * order is the stream's, over all of them. */
+ * The stream is this sink's alone. Subjects are those of sink/subject.h, for consumers to filter by. The order is the
+ * stream's, over all of them. */
+#include <errno.h>
 #include <string.h>
 
 #include "broker/nats_link.h"
@@ -28,9 +27,8 @@
 #include "core/error.h"
 #include "sink/broker.h"
 #include "sink/encode.h"
-#include "tf/atomic.h"
+#include "sink/subject.h"
 #include "tf/io.h"
-#include "tf/partition.h"
 
 #define STREAM_CHARS_MAX 64u
 #define SUBJECT_BYTES    256u
@@ -38,10 +36,10 @@
   (1 << 20) /* bytes that libnats may hold for the socket before no more is sent */
 #define FLIGHT_CNT    TF_EGRESS_WINDOW
 #define HEADERS_MAX   5u
-#define LINE_BYTES    512u /* HPUB, a subject, a reply's, two numbers */
+#define LINE_BYTES    768u /* HPUB, a subject, a reply's, two numbers */
 #define HEADERS_BYTES 1024u
 
-TF_STATIC_ASSERT(SUBJECT_BYTES + TF_NATS_INBOX_BYTES + 24 + 64 <= LINE_BYTES, "a line has room");
+TF_STATIC_ASSERT(TF_SUBJECT_BYTES + TF_NATS_INBOX_BYTES + 24 + 64 <= LINE_BYTES, "a line has room");
 TF_STATIC_ASSERT(HEADERS_MAX * 48 + 2 * TF_NATS_ID_BYTES + 128 <= HEADERS_BYTES,
                  "headers have room");
 
@@ -139,14 +137,6 @@ static void ready(nats_t *n, uint64_t tail_seq) {
 
 /* ---- epochs of a group: which has begun, ours begins, the last record ---- */
 
-static const char *kind_of(uint8_t carries) {
-  static const char *const kinds[TF_CARRIES_CNT] = {[TF_CARRIES_DECISIONS] = "decisions",
-                                                    [TF_CARRIES_EVENTS]    = "events",
-                                                    [TF_CARRIES_QUOTES]    = "quotes",
-                                                    [TF_CARRIES_FEATURES]  = "features"};
-  return kinds[carries];
-}
-
 static void ask_for(nats_t *n, step_t step, const char *subjects) {
   char body[SUBJECT_BYTES];
   snprintf(body, sizeof body, "{\"last_by_subj\":\"%s.%s\"}", n->broker.config->stream, subjects);
@@ -156,7 +146,7 @@ static void ask_for(nats_t *n, step_t step, const char *subjects) {
 
 static void ask_for_record(nats_t *n) {
   char subjects[32];
-  snprintf(subjects, sizeof subjects, "%s.>", kind_of(n->broker.config->shape.carries));
+  snprintf(subjects, sizeof subjects, "%s.>", tf_subject_kind(n->broker.config->shape.carries));
   ask_for(n, STEP_RECORD, subjects);
 }
 
@@ -366,45 +356,12 @@ typedef struct header {
 
 /* One record on its way; its bytes are in encoded. */
 typedef struct message {
-  char     subject[SUBJECT_BYTES], reply[TF_NATS_INBOX_BYTES + 24];
+  char     subject[TF_SUBJECT_BYTES], reply[TF_NATS_INBOX_BYTES + 24];
   char     id[TF_NATS_ID_BYTES], before[TF_NATS_ID_BYTES], epoch[16];
   header_t headers[HEADERS_MAX];
   uint32_t header_cnt;
   size_t   bytes;
 } message_t;
-
-/* What a token of a subject may not hold becomes '_'. */
-static char subject_char(char c) {
-  return (unsigned char)c <= ' ' || c == '.' || c == '*' || c == '>' || c == 0x7f ? '_' : c;
-}
-
-static size_t put_token(char *subject, size_t at, const char *text, size_t chars) {
-  subject[at++] = '.';
-  for (size_t i = 0; i < chars; i++) subject[at++] = subject_char(text[i]);
-  return at;
-}
-
-static void subject_of(const tf_sink_config_t *config, const void *record, char *subject) {
-  char                    unknown[16];
-  uint32_t                id   = tf_record_instrument(&config->shape, record);
-  const char             *name = unknown, *kind = kind_of(config->shape.carries);
-  const tf_instruments_t *table = config->instruments;
-  snprintf(unknown, sizeof unknown, "%u.UNKNOWN", id);
-  if (id == UINT32_MAX) name = "NONE.NONE";
-  /* pairs with: the decoder's append, tf/instrument.h */
-  if (table && id < tf_load_acquire_u32(&table->cnt)) name = table->rows[id].name;
-  const char *venue = strrchr(name, '.');
-  size_t      chars = venue ? (size_t)(venue - name) : strlen(name);
-  size_t      at    = (size_t)snprintf(subject, SUBJECT_BYTES, "%s", config->stream);
-  at                = put_token(subject, at, kind, strlen(kind));
-  if (config->partition_cnt)
-    at += (size_t)snprintf(subject + at, SUBJECT_BYTES - at, "." TF_PARTITION_FORMAT,
-                           id == UINT32_MAX ? 0 : tf_partition_of(name, config->partition_cnt));
-  at          = venue && venue[1] ? put_token(subject, at, venue + 1, strlen(venue + 1))
-                                  : put_token(subject, at, "UNKNOWN", 7);
-  at          = put_token(subject, at, name, chars);
-  subject[at] = '\0';
-}
 
 /* Both behind at, ended by a NUL; where that is. */
 static size_t put_text(char *out, size_t at, const char *text) {
@@ -438,7 +395,7 @@ static void message_of(nats_t *n, const tf_out_t *out, message_t *m) {
   const tf_sink_config_t *config = n->broker.config;
   m->header_cnt                  = 0;
   m->bytes                       = tf_encode(config, out->record, out->late, n->encoded);
-  subject_of(config, out->record, m->subject);
+  (void)tf_subject(config, out->record, m->subject);
   put_number(m->reply, put_text(m->reply, 0, n->link.inbox), n->flight_head);
   put_id(n, out->seq, m->id);
   add_header(m, "Nats-Msg-Id", m->id);

@@ -37,11 +37,10 @@
 #include "sink/encode.h"
 #include "tf/atomic.h"
 
-#define KEY_BYTES_MAX  512u
 #define BATCH_MAX      512u
 #define BATCH_BYTES    (256u << 10) /* a batch is closed at this length; one record always fits */
 #define COMMAND_BYTES  1024u        /* of one XADD without its record: key, id, MAXLEN */
-#define GREETING_BYTES (2 * TF_REDIS_SECRET_BYTES + KEY_BYTES_MAX + 512u)
+#define GREETING_BYTES (2 * TF_REDIS_SECRET_BYTES + TF_REDIS_KEY_BYTES_MAX + 512u)
 #define READ_BYTES     (64u << 10)
 #define CONNECT_NS_MAX (2 * TF_NS_PER_SEC)
 #define RESOLVE_NS     TF_NS_PER_MS /* how often the resolver is asked whether it is done */
@@ -533,26 +532,11 @@ static void outlet_close(void *state) {
 
 /* ---- open ---- */
 
-static tf_err_t parse_url(const char *url, tf_redis_place_t *place) {
-  char why[TF_REDIS_WHY_BYTES];
-  return tf_redis_place_read(url, place, why) ? TF_OK : TF_ERR(E_SINK_CONFIG, "url: %s", why);
-}
-
 static tf_err_t check(const tf_sink_config_t *config, tf_redis_place_t *home) {
-  char     password[TF_REDIS_SECRET_BYTES]; /* is it to be had? */
   tf_err_t err = tf_broker_want(config, "url", config->url, "url: \"redis://127.0.0.1:6379\"");
   if (!err) err = tf_broker_want(config, "stream", config->stream, "stream: decisions");
-  if (!err) err = parse_url(config->url, home);
-  if (!err && strlen(config->stream) > KEY_BYTES_MAX)
-    err = TF_ERR(E_SINK_CONFIG, "stream: a key of %zu bytes; at most %u are allowed",
-                 strlen(config->stream), KEY_BYTES_MAX);
-  if (!err && config->user && !config->password_file)
-    err = TF_ERR(E_SINK_CONFIG, "user is given, and no password_file");
-  if (!err && config->password_file) {
-    err = tf_secret_read(config->password_file, password, sizeof password);
-    tf_secret_wipe(password, sizeof password);
-  }
-  return err;
+  if (!err) err = tf_redis_place_parse(config->url, home);
+  return err ? err : tf_redis_place_check(config->stream, config->user, config->password_file);
 }
 
 static size_t encoded_bytes(const tf_sink_config_t *config) {
@@ -568,9 +552,9 @@ static size_t outlet_bytes(const tf_sink_config_t *config) {
 }
 
 static tf_err_t outlet_open(void *state, const tf_sink_config_t *config) {
-  redis_t         *r    = state;
-  tf_redis_place_t home = {.db = 0};
-  tf_err_t         err  = check(config, &home);
+  redis_t         *r = state;
+  tf_redis_place_t home;
+  tf_err_t         err = check(config, &home);
   memset(r, 0, sizeof *r);
   r->fd = -1;
   tf_broker_init(&r->broker, config);

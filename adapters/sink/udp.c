@@ -285,7 +285,8 @@ static bool answer(state_t *s, const tf_frame_resend_t *resend, size_t request_b
   for (uint64_t i = first; i < s->recent.put_cnt; i++) {
     const void *record = tf_recent_at(&s->recent, i);
     uint64_t    seq    = tf_record_seq(&s->config.shape, record);
-    if (seq > resend->last_seq || seq > s->acked_seq) break;
+    /* Of a kind with holes the range may hold none: then the next one says that by its prev_seq. */
+    if ((cnt > 0 && seq > resend->last_seq) || seq > s->acked_seq) break;
     if ((size_t)(cnt + 1) * record_bytes > room) break;
     memcpy(d->data + TF_UDP_HEAD_BYTES + cnt++ * record_bytes, record, record_bytes);
   }

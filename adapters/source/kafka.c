@@ -28,7 +28,6 @@
 #define LOOK_MS         "500" /* how often librdkafka says which brokers it is connected with */
 #define QUEUED_KBYTES   "4096"
 #define WATERMARKS_MS   10000
-#define SUBJECT_HEADER  "tf-subject"
 
 typedef enum phase { PHASE_IDLE, PHASE_READING } phase_t;
 
@@ -124,6 +123,15 @@ static const char *header_of(const rd_kafka_message_t *m, const char *name) {
   return value; /* librdkafka puts a NUL behind */
 }
 
+/* Whose records they are stands at the subject's end: of one that begins with a long topic as much as an inbox takes. */
+static const char *target_of(const kafka_t *k, const rd_kafka_message_t *m) {
+  const char *subject = header_of(m, TF_KAFKA_HEADER_SUBJECT);
+  if (!subject) return k->reading.config.stream;
+  size_t chars = strlen(subject);
+  return chars < TF_INBOX_TARGET_BYTES_MAX ? subject
+                                           : subject + chars - (TF_INBOX_TARGET_BYTES_MAX - 1);
+}
+
 static void show_lag(kafka_t *k) {
   int64_t low, high;
   if (rd_kafka_get_watermark_offsets(k->consumer.rk, k->reading.config.stream, k->address.partition,
@@ -134,10 +142,9 @@ static void show_lag(kafka_t *k) {
 
 static void offer(kafka_t *k) {
   const rd_kafka_message_t *m       = k->held;
-  const char               *subject = header_of(m, SUBJECT_HEADER);
   tf_reading_message_t      message = {.position     = (uint64_t)m->offset + 1,
                                        .record_id    = tf_kafka_seq(m),
-                                       .target       = subject ? subject : k->reading.config.stream,
+                                       .target       = target_of(k, m),
                                        .content_type = header_of(m, "content-type"),
                                        .bytes        = m->payload,
                                        .bytes_cnt    = m->len};

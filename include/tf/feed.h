@@ -51,7 +51,7 @@ typedef struct tf_feed_counts {
   uint64_t merged; /* of both, not published: another of the feed's connections brings them */
   uint64_t rejected[TF_REJECT_CNT];
   uint64_t gaps;       /* breaks in a venue sequence */
-  uint64_t duplicates; /* messages whose venue sequence was already seen */
+  uint64_t duplicates; /* messages whose venue sequence, or own id, was already seen */
   uint64_t
       id_conflicts; /* trades with an id seen before that say something else: the first stands */
   uint64_t id_conflict_newest; /* the id of the newest of them */
@@ -206,10 +206,11 @@ typedef struct tf_feed_config {
   uint32_t
       book_depth; /* levels a side to subscribe to where the venue lets one choose; 0: its default */
   uint64_t
-                        reorder_window_ns; /* how long a trade may wait for those before it (adapters/feed/reorder.h); 0: it does not */
-  const tf_feed_key_t  *key;        /* NULL: public channels only */
-  bool                  times_kept; /* events: ts_recv as the sender says it, where it does */
-  const tf_text_port_t *texts;      /* events: who reads texts; NULL: nobody */
+                       reorder_window_ns; /* how long a trade may wait for those before it (adapters/feed/reorder.h); 0: it does not */
+  const tf_feed_key_t *key;        /* NULL: public channels only */
+  bool                 times_kept; /* events: ts_recv as the sender says it, where it does */
+  uint32_t ids_kept; /* events: of so many lines; one whose id is among them is a repeat. 0: none */
+  const tf_text_port_t *texts; /* events: who reads texts; NULL: nobody */
 } tf_feed_config_t;
 
 #define TF_FEED_HELLO_WAIT     SIZE_MAX

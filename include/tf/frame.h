@@ -163,8 +163,9 @@ typedef struct tf_frame_line {
 
 /* udp: a reader asks the address that the datagrams came from for what it missed, at most
  * TF_FRAME_RESEND_RECORDS_MAX sequences. The answer is one datagram, RECORDS with as many as fit into so many
- * bytes as the request had (so the request is filled up with zeros), or LOST, reason HISTORY: whoever
- * forges the address of another can have him sent no more than he sends himself. */
+ * bytes as the request had (so the request is filled up with zeros; where the range has none, the one
+ * behind it), or LOST, reason HISTORY: whoever forges the address of another can have him sent no more
+ * than he sends himself. */
 typedef struct tf_frame_resend {
   uint64_t first_seq, last_seq; /* both included */
 } tf_frame_resend_t;

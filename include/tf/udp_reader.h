@@ -74,6 +74,9 @@ typedef struct tf_udp_merge_config {
   const char *stream;      /* the sink's name; NULL: the first that comes */
   uint64_t    resume_from; /* 0: begin with what comes; else the first sequence wanted */
   uint64_t    reorder_ns, ask_ns, repair_ns; /* 0: as above */
+  /* Of each instrument, now and then, by feed; NULL: not wanted. */
+  void (*on_name)(void *self, const tf_frame_instrument_t *name);
+  void *self;
 } tf_udp_merge_config_t;
 
 typedef struct tf_udp_held { /* RECORDS that came before what is before them */
@@ -100,6 +103,8 @@ typedef struct tf_udp_merge {
   uint64_t          refused_cnt[TF_UDP_REFUSAL_CNT];
   /* state */
   uint64_t reorder_ns, ask_ns, repair_ns;
+  void (*on_name)(void *self, const tf_frame_instrument_t *name);
+  void    *self;
   uint64_t resume_from;
   uint64_t sent_seq; /* the highest that we know of to be sent */
   uint64_t gone_seq; /* up to here the sender no longer has anything */
@@ -141,6 +146,8 @@ static inline void tf_udp_merge_init(tf_udp_merge_t *m, const tf_udp_merge_confi
   m->ask_ns      = config->ask_ns ? config->ask_ns : TF_UDP_ASK_NS;
   m->repair_ns   = config->repair_ns ? config->repair_ns : TF_UDP_REPAIR_NS;
   m->resume_from = config->resume_from;
+  m->on_name     = config->on_name;
+  m->self        = config->self;
   if (config->stream) {
     m->is_stream_given = true;
     m->stream          = tf_udp_crc_(m->crc_table, 0, config->stream, strlen(config->stream));
@@ -275,6 +282,18 @@ static inline tf_udp_refusal_t tf_udp_hold_(tf_udp_merge_t *m, const tf_frame_he
   return TF_UDP_TAKEN;
 }
 
+static inline tf_udp_refusal_t tf_udp_names_(tf_udp_merge_t *m, const tf_frame_header_t *header,
+                                             const uint8_t *names) {
+  tf_frame_instrument_t name;
+  if (header->payload_bytes != sizeof(tf_frame_line_t) + header->record_cnt * sizeof name)
+    return TF_UDP_SHAPE;
+  for (uint32_t i = 0; m->on_name && i < header->record_cnt; i++) {
+    memcpy(&name, names + i * sizeof name, sizeof name);
+    m->on_name(m->self, &name);
+  }
+  return TF_UDP_TAKEN;
+}
+
 static inline tf_udp_refusal_t tf_udp_take_(tf_udp_merge_t *m, const tf_frame_header_t *header,
                                             const uint8_t *payload) {
   tf_frame_lost_t lost;
@@ -294,6 +313,7 @@ static inline tf_udp_refusal_t tf_udp_take_(tf_udp_merge_t *m, const tf_frame_he
     memcpy(&lost, payload, sizeof lost);
     if (lost.last_seq > m->gone_seq && lost.last_seq <= m->sent_seq) m->gone_seq = lost.last_seq;
     return TF_UDP_TAKEN;
+  case TF_FRAME_INSTRUMENTS: return tf_udp_names_(m, header, payload);
   default: return TF_UDP_TAKEN;
   }
 }

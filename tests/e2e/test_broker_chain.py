@@ -5,14 +5,15 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from brokers import Nats, wait_until
-from harness import SMALL, LiveEngine, run
+from brokers import Nats, Redis, wait_until
+from harness import SMALL, Background, LiveEngine, run
 from ports import free_port
 
 INPUT = f"binance-spot:{SMALL / 'binance_spot_made.txt'}"
@@ -100,7 +101,7 @@ class ThroughJetStream(Chain, unittest.TestCase):
         first, _ = self.first(self.sink(more=", format: json"))
         engine = self.other("second", self.source())
         self.wait_taken(engine, EVENTS)
-        self.assertEqual(self.ended(engine)["decisions_hash"], first["decisions_hash"])
+        self.same("second", self.ended(engine), first)
 
     def test_the_broker_is_killed_in_between(self):
         """A copy of the stream grows by parts; between any two of them the server is killed."""
@@ -197,24 +198,87 @@ def nameless(decision):
     return {key: value for key, value in plain(decision).items() if key != "strategy"}
 
 
+@unittest.skipUnless(shutil.which("redis-server"), "redis-server is not installed")
+class ThroughRedis(Chain, unittest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.redis = Redis()
+        self.addCleanup(self.redis.__exit__)
+        self.url = f"redis://127.0.0.1:{self.redis.port}"
+
+    def sink(self, key, more=""):
+        return f'type: redis, url: "{self.url}", stream: {key}{more}'
+
+    def test_a_second_engine_decides_what_the_first_decided_and_so_does_its_capture(self):
+        first, _ = self.first(self.sink("EVENTS", ", format: json"))
+        engine = self.other("second", f'from: redis, broker: "{self.url}", stream: EVENTS')
+        self.wait_taken(engine, EVENTS)
+        self.same("second", self.ended(engine), first)
+
+    def test_tail_prints_what_a_stream_holds_and_goes_on_where_it_is_told_to(self):
+        _, decisions = self.first(self.sink("EVENTS"))
+        for key, form in (("RECORDS", "binary"), ("LINES", "json")):
+            config = self.write(key, 'feeds: [{name: main, venue: binance-spot, channels: all, instruments: ["*"]}]\n'
+                                f"sinks: [{{{self.sink(key)}, format: {form}, policy: block, drain: {LONG_S}s}}]")
+            run("replay", config, "--input", INPUT, "--json")
+            out, err = run("tail", f"{self.url}/{key}", "--oldest", "--json", "--count", DECISIONS)
+            got = [unnamed(json.loads(line)) for line in out.splitlines()]
+            self.assertEqual((got, err), ([unnamed(d) for d in decisions], ""))
+            out, _ = run("tail", f"{self.url}/{key}", "--resume", 400, "--json", "--count", DECISIONS - 399)
+            self.assertEqual([json.loads(line)["decision_seq"] for line in out.splitlines()], list(range(400, DECISIONS + 1)))
+        for wrong, code, words in ((self.url, 2, "no stream behind"), ("redis://127.0.0.1:1/NONE", 1, "refused")):
+            _, err = run("tail", wrong, expect=code)
+            self.assertIn(words, err)
+
+    def test_a_follower_outlives_its_server_and_tells_what_was_trimmed(self):
+        self.first(self.sink("EVENTS", ", format: json"))
+        with Background("tail", f"{self.url}/EVENTS", "--carries", "events", "--json", "--oldest", "--follow") as tail:
+            seqs = [json.loads(tail.line())["ingest_seq"] for _ in range(EVENTS)]
+            self.redis.kill()
+            self.redis.start()
+            client = self.redis.client()
+            line = json.dumps({"ingest_seq": EVENTS + 100, "instrument": "A.B", "kind": "quote"})
+            for number in range(EVENTS + 1, EVENTS + 101):
+                client.ask("XADD", "OTHER", f"{number}-0", "json", line)
+            client.ask("XTRIM", "OTHER", "MAXLEN", 1)
+            client.ask("RENAME", "OTHER", "EVENTS")  # at once: what was never to be read is gone
+            client.close()
+            self.assertEqual(json.loads(tail.line())["ingest_seq"], EVENTS + 100)
+            tail.process.send_signal(signal.SIGINT)
+            _, err = tail.process.communicate(timeout=LONG_S)
+        self.assertEqual(seqs, list(range(1, EVENTS + 1)))
+        self.assertIn("99 messages are not there any more", err)
+
+
+def unnamed(decision):
+    """A record has numbers for its strategy and its instrument."""
+    return {key: value for key, value in nameless(decision).items() if key != "instrument"}
+
+
 @unittest.skipUnless(os.path.exists(KAFKA_MOCK), "built without librdkafka")
 class ThroughKafka(Chain, unittest.TestCase):
-    def test_a_second_engine_decides_what_the_first_decided(self):
+    def check(self, form):
         mock = subprocess.Popen([KAFKA_MOCK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.addCleanup(mock.stdout.close)
         self.addCleanup(mock.wait)
         self.addCleanup(mock.stdin.close)
         url = mock.stdout.readline().strip()
-        first, _ = self.first(f'type: kafka, url: "{url}", stream: decisions, format: json')
+        first, _ = self.first(f'type: kafka, url: "{url}", stream: decisions, format: {form}')
         engine = self.other("second", f'from: kafka, broker: "{url}", stream: decisions')
         self.wait_taken(engine, EVENTS)
         report = self.ended(engine)
-        self.assertEqual(report["decisions_hash"], first["decisions_hash"])
+        self.same("second", report, first)
         self.assertEqual(report["intakes"][0]["position"], EVENTS)
+
+    def test_records_decide_the_same(self):
+        self.check("binary")
+
+    def test_lines_of_json_decide_the_same(self):
+        self.check("json")
 
 
 if __name__ == "__main__":
-    for skipped in (c for c in (ThroughJetStream, ThroughKafka) if c.__name__ in sys.argv[1:] and getattr(c, "__unittest_skip__", False)):
+    for skipped in (c for c in (ThroughJetStream, ThroughKafka, ThroughRedis) if c.__name__ in sys.argv[1:] and getattr(c, "__unittest_skip__", False)):
         print(f"skipped: {skipped.__unittest_skip_why__}")
         sys.exit(77)
     unittest.main(verbosity=2)

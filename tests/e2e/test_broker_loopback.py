@@ -12,7 +12,7 @@ import unittest
 import netns
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from brokers import Redis, wait_until
+from brokers import Nats, Redis, wait_until
 
 PUMP = os.environ.get("BROKER_PUMP", "build/dev/tests/adapters/sink/broker_pump")
 PORT = 30000
@@ -23,7 +23,7 @@ def connect_from(first, last):
     pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(f"{first} {last}")
 
 
-class RedisThere(Redis):
+class There:
     """At that port, and not before it is told."""
 
     def start(self):
@@ -36,6 +36,14 @@ class RedisThere(Redis):
     def kill(self):
         if self.process:
             super().kill()
+
+
+class RedisThere(There, Redis):
+    pass
+
+
+class NatsThere(There, Nats):
+    pass
 
 
 class Loopback(unittest.TestCase):
@@ -61,6 +69,16 @@ class Loopback(unittest.TestCase):
             self.assertEqual(pump.returncode, 0, out)
             self.assertEqual(redis.last("D"), 50)
 
+    def test_a_nats_that_is_away_gets_its_port_back(self):
+        with NatsThere() as nats:
+            pump, wait_for_word = self.pump("nats", f"nats://127.0.0.1:{PORT}", "D", 50, "create=1")
+            wait_for_word("nobody listens there")
+            connect_from(40000, 50000)
+            nats.start()
+            out, _ = pump.communicate(timeout=120)
+            self.assertEqual(pump.returncode, 0, out)
+            self.assertEqual(nats.last("D"), 50)
+
     def test_a_receiver_of_posts_that_is_away_is_not_taken_for_one(self):
         # An attempt that ran out of time before it was looked at is closed in order: it must not keep the one port.
         pathlib.Path("/proc/sys/net/ipv4/tcp_max_tw_buckets").write_text("0")
@@ -71,7 +89,7 @@ class Loopback(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if not shutil.which("redis-server"):
-        netns.skip("redis-server is not installed")
+    if not (shutil.which("redis-server") and shutil.which("nats-server")):
+        netns.skip("redis-server or nats-server is not installed")
     netns.enter()
     unittest.main(verbosity=2)

@@ -1,13 +1,16 @@
 """Sinks that carry events, quotes or feature rows, filters and partitions, from the outside: what a consumer received is what the
 engine published, row by row and hash by hash, with the ledger at 0."""
 import collections
+import contextlib
 import csv
 import http.server
 import itertools
 import json
+import os
 import pathlib
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -21,6 +24,7 @@ import numpy
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import brokers
 from harness import REPLAY_CONFIG, SMALL, TICKFUSE, Exchange, LiveEngine, main, replay, run, wait_until
+from ports import free_port
 
 INPUT = f"binance-spot:{SMALL / 'binance_spot_made.txt'}"
 FEATURE_CNT, MID = 15, 12  # of both configs
@@ -35,6 +39,7 @@ CUTS = {"one thread": "[{cpu: -1, stages: all}]",
         "lane with emit": "[{cpu: -1, stages: [acquire]}, {cpu: -1, stages: [buffer, compute, decide, emit]}]"}
 TIGHT = "engine.sink_ring=64KiB"  # 1,024 events: a replay waits where it is full
 LONG = 120
+KAFKA_MOCK = os.environ.get("KAFKA_MOCK", "build/dev/tests/adapters/sink/kafka_mock")
 
 
 def multiply(a, b):
@@ -259,6 +264,93 @@ class Live(unittest.TestCase):
         self.assertTrue(all(len(r["values"]) == FEATURE_CNT for r in lines["features"]))
         seqs = [q["ingest_seq"] for q in lines["quotes"]]
         self.assertEqual(seqs, sorted(set(seqs)))
+
+
+class Sinks(unittest.TestCase):
+    """One live engine, every sink that carries kinds: each gives out what was published, record for record."""
+
+    def check(self, kind):
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            exchange = stack.enter_context(Exchange("--seed", "5", "--rate", "300"))
+            own, urls = self.sinks(stack, folder)
+            sinks = ", ".join(f"{{type: {name}, {keys}, carries: {kind}, slots: 1048576, drain: {LONG}s}}" for name, keys in own.items())
+            sets = f"sinks=[{sinks}]", f"capture.path={folder}/capture", f"engine.lanes={CUTS['emit alone']}", "engine.sink_ring=64MiB"
+            engine = stack.enter_context(LiveEngine(exchange, *sets, *STRATEGIES))
+            wait_until(lambda: self.listen(urls) and engine.is_live(), LONG, "the listeners and the feed")
+            options = ["--json", "--oldest", "--carries", kind]
+            out = {name: stack.enter_context(open(f"{folder}/{name}.lines", "w")) for name in urls}  # a pipe would stop its writer
+            tails = {name: subprocess.Popen([TICKFUSE, "tail", url, *options], stdout=out[name], stderr=subprocess.PIPE, text=True)
+                     for name, url in urls.items()}
+            wait_until(lambda: all(os.path.getsize(file.name) > 100000 for file in out.values()), LONG, "lines of all")
+            exchange.freeze()
+            # A datagram that the reader had no room for is asked for: while there is somebody to ask.
+            wait_until(lambda: len(lines_in(out["udp"].name)) >= engine.count("tickfuse_sink_acked_total", "udp") > 0, LONG, "all datagrams")
+            got, _ = engine.finish()
+            self.assertEqual(got["ledger"]["residual"], 0, got["ledger"])
+            said = {name: tail.communicate(timeout=LONG)[1] for name, tail in tails.items()}
+            self.assertEqual({name: err for name, err in said.items() if "will not come" in err}, {})
+            lines = {name: lines_in(f"{folder}/{name}.lines") for name in urls}
+            cnt = {sink["name"]: sink["acked"] for sink in got["sinks"]}
+            if "redis" in own:
+                lines["redis"] = [json.loads(line) for _, _, line in stack.redis.read("D")]
+            if "kafka" in own:
+                out, _ = run("tail", f"{stack.kafka.rpartition('/')[0]}/decisions", *options, "--count", cnt["kafka"])
+                lines["kafka"] = [json.loads(line) for line in out.splitlines()]
+            want = self.published(folder) if kind == "events" else lines["unix"]
+            self.assertGreaterEqual(len(want), 400, said["unix"])
+            self.assertEqual(cnt, dict.fromkeys(own, len(want)))
+            for name in own:
+                self.assertEqual(len(lines[name]), len(want), (name, said.get(name)))
+                self.assertEqual([plain(line, name) for line in lines[name]], [plain(line, name) for line in want], name)
+
+    def listen(self, urls):
+        try:
+            for name in ("tcp", "websocket"):
+                host, port = urls[name].split("/")[2].split(":")
+                socket.create_connection((host, int(port))).close()
+        except ConnectionRefusedError:
+            return False
+        return os.path.exists(urls["unix"][5:])
+
+    def published(self, folder):
+        """All events of the capture."""
+        run("tape", "convert", f"{folder}/capture", "--out", f"{folder}/all.tft")
+        out, _ = run("tape", "cat", f"{folder}/all.tft", "--format", "json")
+        return [json.loads(line) for line in out.splitlines()]
+
+    def sinks(self, stack, folder):
+        """{type: keys}, and the URLs of those that are read while the engine runs."""
+        ports = {name: free_port() for name in ("tcp", "websocket", "udp")}
+        urls = {"unix": f"unix:{folder}/out", "tcp": f"tcp://127.0.0.1:{ports['tcp']}", "websocket": f"ws://127.0.0.1:{ports['websocket']}",
+                "udp": f"udp://127.0.0.1:{ports['udp']}"}
+        own = {name: f"path: {folder}/out" if name == "unix" else f"url: '{url}'" for name, url in urls.items()}
+        if shutil.which("redis-server"):
+            stack.redis = stack.enter_context(brokers.Redis())
+            own["redis"] = f"url: 'redis://127.0.0.1:{stack.redis.port}', stream: D, format: json, policy: spill, spool: {folder}/redis"
+        if os.path.exists(KAFKA_MOCK):
+            mock = stack.enter_context(subprocess.Popen([KAFKA_MOCK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+            stack.kafka = mock.stdout.readline().strip()
+            own["kafka"] = f"url: '{stack.kafka}', stream: decisions, policy: spill, spool: {folder}/kafka"
+        return own, urls
+
+    def test_events(self):
+        self.check("events")
+
+    def test_quotes(self):
+        self.check("quotes")
+
+    def test_features(self):
+        self.check("features")
+
+
+def lines_in(path):
+    return [json.loads(line) for line in pathlib.Path(path).read_text().splitlines(True) if line.endswith("\n")]
+
+
+def plain(line, sink):
+    """Datagrams name instruments in turn: not the first ones yet."""
+    return {key: value for key, value in line.items() if not (sink == "udp" and key == "instrument")}
 
 
 @unittest.skipUnless(shutil.which("nats-server"), "no nats-server")

@@ -147,6 +147,18 @@ class Requests(unittest.TestCase):
             self.assertEqual(live[key], again[key], key)
         self.assertEqual(self.ids(engine), list(range(1, number + 1)))
 
+    def test_a_line_that_is_sent_again_is_a_duplicate_and_is_left_out_by_a_replay_too(self):
+        with Engine(self.folder.name, feed=", ids_kept: 100", capture=True) as engine:
+            for body in (trade(1), f"{trade(1)}\n{trade(2)}\n{quote(3)}", "\n".join(trade(n) for n in range(2, 104)), trade(2)):
+                self.assertEqual(engine.post(body)[0], 200)  # the third leaves trades 4 to 103 in the window
+            live = engine.finish()
+        again = replayed(engine)
+        for got in (live, again):
+            self.assertEqual((got["messages"], got["duplicates"], got["events"]["trade"]), (107, 2, 104))
+            self.assertEqual(got["ledger"]["residual"], 0)
+        self.assertEqual(live["events_hash"], again["events_hash"])
+        self.assertEqual(self.ids(engine), [*range(1, 104), 2])
+
     def test_what_is_refused_costs_nobody_else_anything(self):
         good = request(trade(1).encode())
         refused = [  # what is sent, status; a status of None: only the connection's end

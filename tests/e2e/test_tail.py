@@ -3,15 +3,21 @@ import json
 import os
 import pathlib
 import signal
+import socket
+import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tools/client"))
 import frames
-from harness import Background, Exchange, LiveEngine, engine_args, main, run, shm_name, wait_until
+from harness import TICKFUSE, Background, Exchange, LiveEngine, engine_args, main, run, shm_name, wait_until
 from ports import free_port
+
+
+RESEND = 8  # tf_frame_kind_t
 
 
 def lines_of(text):
@@ -127,6 +133,94 @@ class Tail(unittest.TestCase):
             self.assertEqual([line.split()[:3] for line in out.splitlines()], [[n, "BTC.X", "BUY"] for n in ("1", "2", "10")])
             self.assertIn("3 to 9 will not come: dropped by the queue's policy", err)
             self.assertIn("3 read, 7 lost", err)
+
+
+class LossyLines:
+    """Between a udp sink and its reader: line A drops each third datagram, line B each fourth, so some are lost on both; what the
+    reader asks for goes to the sink, and the answers back."""
+
+    def __init__(self):
+        self.reader = [free_port(), free_port()]
+        self.lines = [self.bound(), self.bound()]
+        self.back = self.bound()  # towards the sink
+        self.ports = [line.getsockname()[1] for line in self.lines]
+        self.sink, self.asker, self.asked_cnt, self.is_over = None, None, 0, False
+        self.threads = [threading.Thread(target=self.forward, args=(i,)) for i in range(2)] + [threading.Thread(target=self.answer)]
+        for thread in self.threads:
+            thread.start()
+
+    def bound(self):
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        s.bind(("127.0.0.1", 0))
+        s.settimeout(0.2)
+        return s
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.is_over = True
+        for thread in self.threads:
+            thread.join()
+        for s in (*self.lines, self.back):
+            s.close()
+
+    def received(self, s):
+        while not self.is_over:
+            try:
+                yield s.recvfrom(2048)
+            except TimeoutError:
+                pass
+
+    def forward(self, i):
+        cnt = 0
+        for datagram, sender in self.received(self.lines[i]):
+            if sender[1] == self.reader_asks(datagram, sender):
+                continue
+            self.sink, cnt = sender, cnt + 1
+            if cnt % (3 + i):
+                self.lines[i].sendto(datagram, ("127.0.0.1", self.reader[i]))
+
+    def reader_asks(self, datagram, sender):
+        """A request goes on to the sink; its sender's port then, else 0."""
+        if datagram[4] != RESEND:
+            return 0
+        self.asker, self.asked_cnt = sender, self.asked_cnt + 1
+        self.back.sendto(datagram, self.sink)
+        return sender[1]
+
+    def answer(self):
+        for datagram, _ in self.received(self.back):
+            self.back.sendto(datagram, self.asker)
+
+
+class Datagrams(unittest.TestCase):
+    def test_what_both_lines_lost_is_asked_for_and_nothing_is_missing(self):
+        with tempfile.TemporaryDirectory(prefix="tf-tail-") as folder, Exchange("--rate", "300") as exchange, LossyLines() as lines:
+            a, b = lines.ports
+            sink = f"{{type: udp, name: udp, url: 'udp://127.0.0.1:{a}', url_b: 'udp://127.0.0.1:{b}', slots: 1048576}}"
+            path = pathlib.Path(folder, "lines")
+            where = "udp://" + ",".join(f"127.0.0.1:{port}" for port in lines.reader)
+            with open(path, "w") as out, LiveEngine(exchange, f"sinks=[{sink}]") as engine, \
+                    subprocess.Popen([TICKFUSE, "tail", where, "--json", "--oldest"], stdout=out, stderr=subprocess.PIPE, text=True) as tail:
+                wait_until(lambda: engine.count("tickfuse_sink_acked_total") >= 300, 120, "decisions")
+                exchange.freeze()
+                wait_until(lambda: path.read_text().count("\n") >= engine.count("tickfuse_sink_acked_total"), 120, "all of them")
+                got, _ = engine.finish()
+                _, err = tail.communicate(timeout=60)
+            self.assertEqual(got["ledger"]["residual"], 0)
+            self.assertNotIn("will not come", err)
+            self.assertEqual(tail.returncode, 0, err)
+            self.assertEqual([line["decision_seq"] for line in lines_of(path.read_text())], list(range(1, got["decisions"] + 1)))
+            self.assertGreater(lines.asked_cnt, 0)
+
+    def test_addresses_that_are_none_and_senders_that_are_silent_are_named(self):
+        for url, words in (("udp://nowhere:5000", "IPv4 address"), ("udp://127.0.0.1:1,127.0.0.1:2,127.0.0.1:3", "line B behind a comma"), ("udp://239.1.1.7:5000/nosuchcard", "nosuchcard")):
+            _, err = run("tail", url, expect=None)
+            self.assertIn(words, err)
+        _, err = run("tail", f"udp://127.0.0.1:{free_port()}", expect=1)
+        self.assertIn("no datagram for 3000 ms", err)
 
 
 if __name__ == "__main__":

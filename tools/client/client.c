@@ -18,8 +18,9 @@
 #define OPTIONS_BYTES_MIN 64u
 
 static const tf_client_source_t *const sources[] = {
-    &tf_client_source_shm, &tf_client_source_journal, &tf_client_source_unix, &tf_client_source_tcp,
-    &tf_client_source_tls, &tf_client_source_ws,      &tf_client_source_wss};
+    &tf_client_source_shm, &tf_client_source_journal, &tf_client_source_unix,
+    &tf_client_source_tcp, &tf_client_source_tls,     &tf_client_source_udp,
+    &tf_client_source_ws,  &tf_client_source_wss};
 
 static tf_client_kind_t next_of(tf_client_t *client, tf_client_message_t *message) {
   if (TF_UNLIKELY(client->is_ended))
@@ -238,10 +239,12 @@ static tf_err_t client_init(tf_client_t *client, const char *url,
   memcpy(client->url, url, strlen(url) + 1);
   const tf_client_source_t *source = source_of(url);
   if (!source)
-    return TF_ERR(E_CORE_ARGUMENT,
-                  "\"%.100s\": shm:NAME, unix:/PATH, tcp://HOST:PORT, tls://HOST:PORT, "
-                  "ws://HOST:PORT/PATH, wss://HOST:PORT/PATH and journal:FILE are known",
-                  url);
+    return TF_ERR(
+        E_CORE_ARGUMENT,
+        "\"%.100s\": shm:NAME, unix:/PATH, tcp://HOST:PORT, tls://HOST:PORT, "
+        "ws://HOST:PORT/PATH, wss://HOST:PORT/PATH, udp://GROUP:PORT and journal:FILE are "
+        "known",
+        url);
   client->carries = client->options.carries;
   client->names   = calloc(TF_CLIENT_INSTRUMENTS_MAX, sizeof *client->names);
   client->state   = aligned_alloc(64, tf_align_up(source->state_bytes, 64));

@@ -47,8 +47,8 @@ struct tf_client {
 };
 
 extern const tf_client_source_t tf_client_source_shm, tf_client_source_journal,
-    tf_client_source_unix, tf_client_source_tcp, tf_client_source_tls, tf_client_source_ws,
-    tf_client_source_wss;
+    tf_client_source_unix, tf_client_source_tcp, tf_client_source_tls, tf_client_source_udp,
+    tf_client_source_ws, tf_client_source_wss;
 
 /* ---- messages, for sources ---- */
 

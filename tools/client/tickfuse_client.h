@@ -21,6 +21,8 @@
  *     unix:/PATH              a listener's Unix socket
  *     tcp://HOST:PORT         a listener; tls://HOST:PORT the same over TLS, which is verified
  *     ws://HOST:PORT/PATH     a listener that speaks websocket; wss:// over TLS
+ *     udp://GROUP:PORT,GROUP:PORT/INTERFACE   datagrams of a udp sink, line A and, if there is one, B; the interface
+ *                             only where the kernel is not to choose. Not authenticated; names of instruments come in turn, behind the first records
  *     journal:FILE            a journal, its later segments too; with TF_CLIENT_FOLLOW as it grows
  *
  * Sequences. A record has one, which only rises: decision_seq, or ingest_seq of other kinds; of shm the

@@ -216,12 +216,12 @@ static void look_at_broker(tail_t *t, const tf_tail_broker_t *broker, tf_tail_co
   *last = now;
 }
 
-static int tail_broker(tail_t *t, bool oldest, const tf_client_options_t *options) {
+static int tail_broker(tail_t *t, bool oldest, uint64_t first, const tf_client_options_t *options) {
   tf_tail_broker_t *broker;
   tf_tail_message_t m;
   tf_tail_counts_t  last = {0};
   tf_err_t          err =
-      tf_tail_broker_open(t->url, oldest, options->token_file, options->ca_file, &broker);
+      tf_tail_broker_open(t->url, oldest, first, options->token_file, options->ca_file, &broker);
   if (err) return tf_cli_fail(err), TF_EXIT_USAGE;
   t->instruments.cap  = TF_CLIENT_INSTRUMENTS_MAX;
   t->instruments.rows = calloc(t->instruments.cap, sizeof *t->instruments.rows);
@@ -322,7 +322,8 @@ int tf_cmd_tail(int argc, char **argv) {
       "Prints what a sink gives out, decisions above all, as it comes. SOURCE is the NAME of a\n"
       "shared-memory stream, the FILE of a journal, or a URL: shm:NAME, journal:FILE, unix:/PATH,\n"
       "tcp://HOST:PORT, tls://HOST:PORT, ws://HOST:PORT/PATH, wss://HOST:PORT/PATH, a broker's:\n"
-      "nats://HOST:PORT/STREAM, kafka://HOST:PORT/TOPIC[/PARTITION].\n"
+      "nats://HOST:PORT/STREAM, kafka://HOST:PORT/TOPIC[/PARTITION], redis://HOST:PORT/KEY[/DB],\n"
+      "or datagrams of a group: udp://GROUP:PORT[,GROUP:PORT][/INTERFACE].\n"
       "What will not come is told, with its exact sequences, on standard error.",
       options,
       TF_ARRAY_CNT(options),
@@ -348,11 +349,6 @@ int tf_cmd_tail(int argc, char **argv) {
   signal(SIGINT, on_signal);
   signal(SIGTERM, on_signal);
   if (!tf_tail_broker_is(t.url)) return tail_run(&t, &to);
-  if (a.resume_cnt) {
-    fprintf(stderr,
-            "tickfuse: --resume N: a broker's stream is read with --oldest, or from now on\n");
-    return TF_EXIT_USAGE;
-  }
   t.carries = to.carries;
-  return tail_broker(&t, a.oldest, &to);
+  return tail_broker(&t, a.oldest, a.resume_cnt ? to.resume_from : 0, &to);
 }

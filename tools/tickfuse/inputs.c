@@ -24,6 +24,7 @@ static void set_feed_config(const tf_config_t *config, tf_instruments_t *instrum
     out->book_depth        = f->book_depth;
     out->reorder_window_ns = f->reorder_window_ns;
     out->times_kept        = f->times == TF_CONFIG_TIMES_KEPT;
+    out->ids_kept          = f->ids_kept;
     if (!tf_feed_is_dialed(feed)) out->symbols_max = out->symbol_cnt + tf_config_feed_room(f);
   }
 }
@@ -70,7 +71,8 @@ static tf_err_t resolve_capture(const tf_config_t *config, tf_instruments_t *ins
                                                    .pending_cap       = source->pending_cap,
                                                    .book_depth        = source->book_depth,
                                                    .reorder_window_ns = f ? f->reorder_window_ns : 0,
-                                                   .times_kept        = f && f->times == TF_CONFIG_TIMES_KEPT};
+                                                   .times_kept        = f && f->times == TF_CONFIG_TIMES_KEPT,
+                                                   .ids_kept          = f ? f->ids_kept : 0};
     c->feeds[i].config        = &c->configs[i];
   }
   if (config && c->reader.file.config_hash != config->hash)

@@ -202,7 +202,8 @@ tf_feed_config_t tf_live_plan_feed(const tf_live_connection_t *row, const tf_con
                             .book_depth        = f->book_depth,
                             .reorder_window_ns = f->reorder_window_ns,
                             .key               = key,
-                            .times_kept        = f->times == TF_CONFIG_TIMES_KEPT};
+                            .times_kept        = f->times == TF_CONFIG_TIMES_KEPT,
+                            .ids_kept          = f->ids_kept};
 }
 
 static tf_err_t check_row(const tf_live_connection_t *row, const tf_config_feed_t *f,

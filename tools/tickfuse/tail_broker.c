@@ -27,7 +27,8 @@ static const struct {
     {"nats://",   "nats" },
     {"tls://",    "nats" }, /* with a stream behind it; without one it is a listener */
     {"kafka://",  "kafka"},
-    {"kafkas://", "kafka"}
+    {"kafkas://", "kafka"},
+    {"redis://",  "redis"}
 };
 
 /* Behind the servers: "/STREAM"; NULL: there is none. */
@@ -59,8 +60,8 @@ static const tf_intake_t *find(const char *name) {
 static tf_err_t split(tf_tail_broker_t *b, const char *url) {
   const char *path = path_of(url);
   if (!path || strlen(url) >= URL_BYTES)
-    return TF_ERR(E_SOURCE_CONFIG, "\"%.200s\": no stream behind the servers: %sHOST:PORT/STREAM",
-                  url, strncmp(url, "kafka", 5) == 0 ? "kafka://" : "nats://");
+    return TF_ERR(E_SOURCE_CONFIG, "\"%.200s\": no stream behind the servers: %.*sHOST:PORT/STREAM",
+                  url, (int)(strstr(url, "://") + 3 - url), url);
   size_t stream_cnt = strcspn(path + 1, "/");
   if (stream_cnt == 0 || stream_cnt >= STREAM_BYTES)
     return TF_ERR(E_SOURCE_CONFIG, "\"%.200s\": a stream's name has 1 to %u characters", url,
@@ -88,7 +89,12 @@ static void free_all(tf_tail_broker_t *b) {
   free(b);
 }
 
-tf_err_t tf_tail_broker_open(const char *url, bool oldest, const char *token_file,
+/* The position that reading begins behind. Kafka's is the offset that is wanted next. */
+static uint64_t before(const tf_tail_broker_t *b, uint64_t first) {
+  return strcmp(b->intake->name, "kafka") == 0 ? first : first - 1;
+}
+
+tf_err_t tf_tail_broker_open(const char *url, bool oldest, uint64_t first, const char *token_file,
                              const char *ca_file, tf_tail_broker_t **broker) {
   tf_tail_broker_t *b = calloc(1, sizeof *b);
   if (!b) return TF_ERR(E_CORE_NO_MEMORY, "for a broker's reader");
@@ -96,10 +102,13 @@ tf_err_t tf_tail_broker_open(const char *url, bool oldest, const char *token_fil
   b->intake    = find(intake_name(url));
   if (!err && !b->intake) err = TF_ERR(E_SOURCE_CONFIG, "this build reads no %s", intake_name(url));
   if (!err)
-    err = start(b, &(tf_intake_config_t){.name   = "tail",
-                                         .url    = b->url,
-                                         .stream = b->stream,
-                                         .start  = oldest ? TF_INTAKE_ALL : TF_INTAKE_NEW,
+    err = start(b, &(tf_intake_config_t){.name              = "tail",
+                                         .url               = b->url,
+                                         .stream            = b->stream,
+                                         .start             = first    ? TF_INTAKE_BEHIND
+                                                              : oldest ? TF_INTAKE_ALL
+                                                                       : TF_INTAKE_NEW,
+                                         .start_position    = first ? before(b, first) : 0,
                                          .message_bytes_max = MESSAGE_BYTES_MAX,
                                          .token_file        = token_file,
                                          .ca_file           = ca_file});

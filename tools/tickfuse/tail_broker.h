@@ -1,6 +1,7 @@
 /* The stream of a broker as `tickfuse tail` reads it: an intake (adapters/source) and its inbox, without an engine.
  *
- *   nats://HOST:PORT/STREAM   tls://..; more servers behind commas   kafka://HOST:PORT/TOPIC[/PARTITION]   kafkas://.. */
+ *   nats://HOST:PORT/STREAM   tls://..; more servers behind commas   kafka://HOST:PORT/TOPIC[/PARTITION]   kafkas://..
+ *   redis://HOST:PORT/KEY[/DB] */
 #ifndef TICKFUSE_TAIL_BROKER_H
 #define TICKFUSE_TAIL_BROKER_H
 
@@ -23,8 +24,10 @@ typedef struct tf_tail_counts {
 /* The url is a broker's. */
 bool tf_tail_broker_is(const char *url);
 
-/* E_SOURCE_CONFIG, E_BROKER_CONFIG, E_CORE_NO_MEMORY. oldest: from the first that is still there, else what comes. */
-tf_err_t tf_tail_broker_open(const char *url, bool oldest, const char *token_file,
+/* E_SOURCE_CONFIG, E_BROKER_CONFIG, E_CORE_NO_MEMORY. oldest: from the first that is still there, else
+ * what comes; but first, if not 0, is the broker's own number of the first message that is wanted: JetStream's, Kafka's offset,
+ * of Redis what its id begins with, the record's sequence. */
+tf_err_t tf_tail_broker_open(const char *url, bool oldest, uint64_t first, const char *token_file,
                              const char *ca_file, tf_tail_broker_t **broker);
 void     tf_tail_broker_close(tf_tail_broker_t *broker);
 

@@ -104,6 +104,39 @@ static void times_are_the_senders_where_the_config_says_so(void **state) {
   assert_int_equal(events[0].ts_recv_ns, RECV_NS);
 }
 
+#define TRADE_OF(name, id)                                                                         \
+  "{\"instrument\":\"" name                                                                        \
+  "\",\"kind\":\"trade\",\"side\":\"buy\",\"price\":1,\"qty\":1,\"id\":" id "}"
+#define QUOTE_OF(name, id)                                                                         \
+  "{\"instrument\":\"" name                                                                        \
+  "\",\"kind\":\"quote\",\"bid_price\":1,\"bid_qty\":1,\"ask_price\":2,\"ask_qty\":1,\"id\":" id   \
+  "}"
+
+static uint64_t published(const char *line) {
+  assert_int_equal(hear(line), TF_VERDICT_DATA);
+  return out.event_cnt;
+}
+
+static void a_line_that_comes_again_is_a_duplicate_within_the_window(void **state) {
+  (void)state;
+  config.ids_kept = 3;
+  start(NULL, 0, 0);
+  assert_int_equal(published(TRADE_OF("A.B", "1")), 1);
+  assert_int_equal(published(TRADE_OF("A.B", "\"1\"")), 0);
+  assert_int_equal(published(TRADE_OF("C.B", "1")), 1); /* another instrument's, another kind's */
+  assert_int_equal(published(QUOTE_OF("A.B", "1")), 1);
+  assert_int_equal(published(TRADE_OF("A.B", "1")), 0); /* a repeat does not make it younger */
+  assert_int_equal(published(TRADE_OF("A.B", "2")), 1);
+  assert_int_equal(published(TRADE_OF("A.B", "1")), 1); /* three others came since */
+  assert_int_equal(published(QUOTE_OF("A.B", "1")), 0);
+  assert_int_equal(published(QUOTE_OF("A.B", "null")), 1); /* those without one are all news */
+  assert_int_equal(published(QUOTE_OF("A.B", "null")), 1);
+  assert_int_equal(counts.duplicates, 3);
+  assert_int_equal(counts.messages, 10);
+  assert_int_equal(counts.messages, counts.msgs_data);
+  config.ids_kept = 0;
+}
+
 static void quotes_come_to_one_exponent(void **state) {
   (void)state;
   hear(HEAD "\"quote\",\"bid_price\":\"1.5\",\"bid_qty\":\"2\",\"ask_price\":\"1.75\",\"ask_qty\":"
@@ -525,6 +558,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_trade_has_its_numbers_as_sent_and_our_time),
       TEST(times_are_the_senders_where_the_config_says_so),
+      TEST(a_line_that_comes_again_is_a_duplicate_within_the_window),
       TEST(quotes_come_to_one_exponent),
       TEST(levels_tickers_and_states_have_their_own_keys),
       TEST(flags_are_as_said_and_last_without_any),

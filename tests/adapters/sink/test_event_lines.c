@@ -23,8 +23,10 @@ static int64_t any_price(void) {
 }
 static int64_t any_qty(void) { return (int64_t)(any() >> 1); }
 
-/* Exponents above 0 are printed as zeros: the same value, another form. */
-static int8_t any_exp(void) { return (int8_t)(-(rand_r(&seed) % 20)); }
+/* All but the one that means that none is known (wire/decimal.h). */
+static int8_t any_exp(void) {
+  return (int8_t)(rand_r(&seed) % 4 ? -(rand_r(&seed) % 20) : rand_r(&seed) % 255 - 127);
+}
 
 /* All but commands. */
 static uint8_t any_kind(void) {

@@ -246,6 +246,8 @@ static void a_fatal_error_is_another_instance_behind_the_tail(void **state) {
   static const rd_kafka_resp_err_t fatal[] = {RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
                                               RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
                                               RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED};
+  config.batch_max =
+      50; /* behind the batch that is refused wait others, which must not be written */
   sink_start();
   offer(400);
   await_acked(400);

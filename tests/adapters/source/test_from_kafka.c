@@ -64,6 +64,21 @@ static void produce_one(int32_t partition, uint64_t n, uint64_t id, const char *
   assert_null(refused);
 }
 
+/* A record; whose it is stands at the end of the header. */
+static void produce_record(const char *subject) {
+  static const char   record[64];
+  const rd_kafka_vu_t parts[] = {
+      {RD_KAFKA_VTYPE_TOPIC,     .u.cstr = CLUSTER_TOPIC                                      },
+      {RD_KAFKA_VTYPE_PARTITION, .u.i32 = 0                                                   },
+      {RD_KAFKA_VTYPE_VALUE,     .u.mem = {(void *)(uintptr_t)record, sizeof record}          },
+      {RD_KAFKA_VTYPE_HEADER,    .u.header = {"tf-subject", subject, (ssize_t)strlen(subject)}},
+      {RD_KAFKA_VTYPE_HEADER,    .u.header = {"content-type", "application/octet-stream", 24} },
+  };
+  rd_kafka_error_t *refused = rd_kafka_produceva(producer, parts, TF_ARRAY_CNT(parts));
+  assert_null(refused);
+  assert_int_equal(rd_kafka_flush(producer, (int)(WAIT_NS / TF_NS_PER_MS)), 0);
+}
+
 static void produce(uint64_t cnt) {
   for (uint64_t i = 0; i < cnt; i++) produce_one(0, ++written, 0, "application/x-ndjson");
   assert_int_equal(rd_kafka_flush(producer, (int)(WAIT_NS / TF_NS_PER_MS)), 0);
@@ -272,6 +287,25 @@ static void what_the_feed_cannot_read_is_refused_and_counted(void **state) {
   intake_stop();
 }
 
+static void a_header_says_whose_records_they_are_however_long_it_is(void **state) {
+  (void)state;
+  static char long_one[400];
+  memset(long_one, 't', sizeof long_one - 1);
+  memcpy(long_one + 380, ".KRAKEN.BTC-USD", 16);
+  const char *const subjects[] = {"events.events.KRAKEN.BTC-USD", long_one};
+  for (size_t i = 0; i < TF_ARRAY_CNT(subjects); i++) produce_record(subjects[i]);
+  intake_start();
+  for (size_t i = 0; i < TF_ARRAY_CNT(subjects); i++) {
+    tf_inbox_message_t m;
+    AWAIT(tf_inbox_peek(inbox, &m));
+    assert_int_equal(m.kind, TF_FRAME_BINARY);
+    assert_string_equal(m.target + strlen(m.target) - 15, ".KRAKEN.BTC-USD");
+    tf_inbox_drop(inbox);
+  }
+  assert_int_equal(counts().refused, 0);
+  intake_stop();
+}
+
 static void brokers_that_are_not_there_are_waited_for(void **state) {
   (void)state;
   cluster_all(&cluster, false);
@@ -325,6 +359,7 @@ int main(int argc, char **argv) {
       TEST(a_full_inbox_stops_the_reading_and_loses_nothing),
       TEST(a_partition_that_ends_before_the_position_was_set_back),
       TEST(what_the_feed_cannot_read_is_refused_and_counted),
+      TEST(a_header_says_whose_records_they_are_however_long_it_is),
       TEST(brokers_that_are_not_there_are_waited_for),
       TEST(wrong_configs_are_refused_before_the_start),
   };

@@ -29,7 +29,7 @@
   "ca_file, insecure, deflate, key_file, "                                                         \
   "instruments_file, reorder_window, metadata_refresh, book_depth, crossed_after, stale_after, "   \
   "message_bytes_max, from, broker, stream, partitions, partition, start, user, password_file, "   \
-  "listen, token_file, cert_file, tls_key_file, clients_max, rate_max, times, fallback"
+  "listen, token_file, cert_file, tls_key_file, clients_max, rate_max, ids_kept, times, fallback"
 #define STRATEGY_KEYS                                                                              \
   "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, "       \
   "require_ready, emit"
