@@ -329,6 +329,7 @@ static void check_stopped(place_t *p) {
   size_t   cnt;
   assert_int_equal(read_again(p, s, bytes, &revision), TF_GROUP_DONE);
   kill(p->server, SIGSTOP);
+  assert_int_equal(waitpid(p->server, NULL, WUNTRACED), p->server); /* all of its threads */
   before = tf_clock_monotonic_ns();
   assert_int_equal(p->store->swap(s, "one", 3, &revision), TF_GROUP_FAILED);
   assert_true(tf_clock_monotonic_ns() - before >= p->timeout_ns);
