@@ -6,7 +6,7 @@
 #include <librdkafka/rdkafka.h>
 #include <pthread.h>
 
-#include "broker/config.h"
+#include "tf/broker.h"
 
 #define TF_KAFKA_BROKERS_BYTES  1024u
 #define TF_KAFKA_HEADER_SEQ     "tf-seq"

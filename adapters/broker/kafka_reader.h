@@ -8,7 +8,7 @@
 #ifndef TF_BROKER_KAFKA_READER_H
 #define TF_BROKER_KAFKA_READER_H
 
-#include "broker/config.h"
+#include "tf/broker.h"
 
 typedef enum tf_kafka_result {
   TF_KAFKA_IDLE   = 0, /* nothing within wait_ns */

@@ -239,6 +239,7 @@ void tf_nats_link_hang_up(tf_nats_link_t *link) {
   link->nc  = NULL;
   link->fd = link->wire_fd = link->pair_fd = -1;
   link->out_at = link->out_end = 0;
+  link->is_between             = false;
   link->guard.line_cnt         = 0;
   link->guard.skip             = 0;
   link->state                  = TF_NATS_LINK_NONE;
@@ -285,7 +286,8 @@ static void transmit(tf_nats_link_t *link) {
   for (;;) {
     if (link->out_at == link->out_end) {
       if (wants_write(link)) natsConnection_ProcessWriteEvent(link->nc);
-      ssize_t got = recv(link->pair_fd, link->out, sizeof link->out, 0);
+      ssize_t got      = recv(link->pair_fd, link->out, sizeof link->out, 0);
+      link->is_between = got <= 0; /* libnats writes whole messages, and all of them are here */
       if (got <= 0) return;
       link->out_at  = 0;
       link->out_end = (size_t)got;
@@ -297,6 +299,21 @@ static void transmit(tf_nats_link_t *link) {
     if (sent <= 0) return;
     link->out_at += (size_t)sent;
   }
+}
+
+bool tf_nats_link_writes(const tf_nats_link_t *link, size_t bytes_max) {
+  return link->wire_fd >= 0 && bytes_max <= sizeof link->out;
+}
+
+char *tf_nats_link_room(tf_nats_link_t *link, size_t bytes) {
+  if (link->out_at == link->out_end) link->out_at = link->out_end = 0;
+  return link->is_between && bytes <= sizeof link->out - link->out_end ? link->out + link->out_end
+                                                                       : NULL;
+}
+
+void tf_nats_link_put(tf_nats_link_t *link, size_t bytes) {
+  TF_ASSERT(link->is_between && bytes <= sizeof link->out - link->out_end);
+  link->out_end += bytes;
 }
 
 static void check_closed(tf_nats_link_t *link) {

@@ -18,8 +18,8 @@
 #include <nats/nats.h>
 #include <pthread.h>
 
-#include "broker/config.h"
 #include "broker/nats_guard.h"
+#include "tf/broker.h"
 
 #define TF_NATS_SERVERS_MAX 16u
 #define TF_NATS_INBOX_BYTES 64u
@@ -51,7 +51,8 @@ typedef struct tf_nats_link {
   int                  wire_fd; /* the TCP socket, and our end of the pair; -1: under TLS */
   int                  pair_fd;
   size_t               out_at, out_end;
-  char                 out[TF_NATS_OUT_BYTES]; /* from libnats, not yet on the wire */
+  char                 out[TF_NATS_OUT_BYTES]; /* not yet on the wire */
+  bool                 is_between;             /* the last in out is the end of a message */
   tf_nats_guard_t      guard;
   char     inbox[TF_NATS_INBOX_BYTES]; /* "_INBOX.x.": what is behind says what is answered */
   char     text[TF_NATS_TEXT_BYTES];
@@ -71,6 +72,13 @@ void tf_nats_link_hang_up(tf_nats_link_t *link); /* UP or DOWN to NONE */
 
 /* Reads and writes; waits up to wait_ns for either. */
 tf_nats_link_state_t tf_nats_link_wait(tf_nats_link_t *link, uint64_t wait_ns);
+
+/* A message in the protocol's own form (HPUB ...), behind what libnats has said, without its copies: room for
+ * bytes of it, or NULL: not now. put: so many of them are the message. Only where tf_nats_link_writes, with all messages whose order
+ * matters; not under TLS, where libnats writes. */
+bool  tf_nats_link_writes(const tf_nats_link_t *link, size_t bytes_max);
+char *tf_nats_link_room(tf_nats_link_t *link, size_t bytes);
+void  tf_nats_link_put(tf_nats_link_t *link, size_t bytes);
 
 /* The next message to the inbox, or NULL. *no_responders: there is nobody to answer a request. The caller
  * destroys it. */

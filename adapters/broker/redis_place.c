@@ -3,39 +3,29 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/error.h"
-#include "core/secret.h"
-
-tf_err_t tf_redis_place_parse(const char *url, tf_redis_place_t *place) {
-  int used = 0, more = 0;
-  *place = (tf_redis_place_t){.db = 0};
-  if (!strncmp(url, "rediss://", strlen("rediss://")))
-    return TF_ERR(E_BROKER_CONFIG,
-                  "url: \"%s\": no TLS here; redis://127.0.0.1:PORT of a tunnel (stunnel) will do",
-                  url);
+static bool refuse(char why[TF_REDIS_WHY_BYTES], const char *url, const char *text) {
   if (strchr(url, '@'))
-    return TF_ERR(E_BROKER_CONFIG,
-                  "url: the address of a Redis holds an @: the user goes into user, the "
-                  "password into password_file");
-  bool good =
-      sscanf(url, "redis://%255[^:/]:%d%n", place->host, &place->port, &used) == 2 && used > 0;
-  if (good && url[used] == '/' && url[used + 1])
-    good = sscanf(url + used, "/%d%n", &place->db, &more) == 1 && url[used + more] == '\0';
-  else if (good)
-    good = url[used] == '\0' || url[used] == '/';
-  if (good && place->port >= 1 && place->port <= 65535 && place->db >= 0) return TF_OK;
-  return TF_ERR(E_BROKER_CONFIG, "url: \"%s\": expected redis://HOST:PORT or redis://HOST:PORT/DB",
-                url);
+    snprintf(why, TF_REDIS_WHY_BYTES,
+             "the address of a Redis holds an @: user and password file have keys of their own");
+  else
+    snprintf(why, TF_REDIS_WHY_BYTES, "\"%.200s\": %s", url, text);
+  return false;
 }
 
-tf_err_t tf_redis_place_check(const char *stream, const char *user, const char *password_file) {
-  char password[TF_REDIS_SECRET_BYTES]; /* is it to be had? */
-  if (strlen(stream) > TF_REDIS_KEY_BYTES_MAX)
-    return TF_ERR(E_BROKER_CONFIG, "stream: a key of %zu bytes; at most %u are allowed",
-                  strlen(stream), TF_REDIS_KEY_BYTES_MAX);
-  if (user && !password_file) return TF_ERR(E_BROKER_CONFIG, "user is given, and no password_file");
-  if (!password_file) return TF_OK;
-  tf_err_t err = tf_secret_read(password_file, password, sizeof password);
-  tf_secret_wipe(password, sizeof password);
-  return err;
+bool tf_redis_place_read(const char *url, tf_redis_place_t *place, char why[TF_REDIS_WHY_BYTES]) {
+  char host[TF_REDIS_HOST_BYTES];
+  int  port, db = 0, used = 0, more = 0;
+  if (!strncmp(url, "rediss://", strlen("rediss://")))
+    return refuse(why, url,
+                  "no TLS here; redis://127.0.0.1:PORT of a tunnel (stunnel) to it will do");
+  bool good = sscanf(url, "redis://%255[^:/@]:%d%n", host, &port, &used) == 2 && used > 0;
+  if (good && url[used] == '/' && url[used + 1])
+    good = sscanf(url + used, "/%d%n", &db, &more) == 1 && url[used + more] == '\0';
+  else if (good)
+    good = url[used] == '\0' || url[used] == '/';
+  if (!good || port < 1 || port > 65535 || db < 0)
+    return refuse(why, url, "expected redis://HOST:PORT or redis://HOST:PORT/DB");
+  *place = (tf_redis_place_t){.port = port, .db = db};
+  memcpy(place->host, host, sizeof host);
+  return true;
 }

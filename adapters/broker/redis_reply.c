@@ -45,12 +45,23 @@ static void take_last_id(tf_redis_tail_t *tail, const char *text, size_t cnt) {
                       !read_number(&text, end, &tail->last_id_minor) || text != end;
 }
 
+/* Of an entry [id, [field, value, ...]], alone in XINFO's answer or of XRANGE's array of them. */
+static void take_field(tf_redis_reader_t *r, const redisReadTask *task, const char *text,
+                       size_t cnt) {
+  if (task->idx % 2 == 0)
+    r->is_writer = cnt == strlen(TF_REDIS_WRITER) && !memcmp(text, TF_REDIS_WRITER, cnt);
+  else if (r->is_writer && r->own_writer &&
+           (cnt != strlen(r->own_writer) || memcmp(text, r->own_writer, cnt)))
+    r->reply.foreign_cnt++;
+}
+
 /* XINFO STREAM: name, value, name, value; of last-entry the value is [id, [field, value, ...]]. */
 static void take_member(tf_redis_reader_t *r, const redisReadTask *task, const char *text,
                         size_t cnt) {
   static const char last_id[] = "last-generated-id", last_entry[] = "last-entry";
   tf_redis_tail_t  *tail  = &r->reply.tail;
   uint32_t          depth = depth_of(task);
+  if (depth == 3) take_field(r, task, text, cnt);
   if (depth == 1 && task->idx % 2 == 0) {
     r->member = MEMBER_OTHER;
     if (cnt == sizeof last_id - 1 && !memcmp(text, last_id, cnt)) r->member = MEMBER_LAST_ID;

@@ -13,6 +13,7 @@
 #define TF_REDIS_REPLY_BYTES_MAX    (1u << 20)
 #define TF_REDIS_REPLY_ELEMENTS_MAX 4096
 #define TF_REDIS_TEXT_BYTES         256u
+#define TF_REDIS_WRITER             "writer" /* the field behind the record: which process wrote it */
 
 typedef enum tf_redis_kind {
   TF_REDIS_STATUS,
@@ -37,6 +38,7 @@ typedef struct tf_redis_reply {
   uint32_t        error_cnt;      /* errors in it, itself included */
   uint32_t        nil_cnt;        /* nils in it, itself included */
   char text[TF_REDIS_TEXT_BYTES]; /* STATUS; of the first error, if there is one; cut, printable */
+  uint32_t        foreign_cnt;    /* entries in it whose field "writer" is not the reader's own */
   tf_redis_tail_t tail;           /* as far as the answer is one of XINFO STREAM */
 } tf_redis_reply_t;
 
@@ -44,7 +46,9 @@ typedef struct tf_redis_reader {
   struct redisReader *reader; /* hiredis' */
   tf_redis_reply_t    reply;  /* being read */
   /* of the walk through XINFO's answer: which member's value comes next, and where in last-entry */
-  uint8_t member;
+  uint8_t     member;
+  bool        is_writer;  /* the value that comes next is of an entry's field "writer" */
+  const char *own_writer; /* the owner's to set; NULL: nobody is foreign */
 } tf_redis_reader_t;
 
 tf_err_t tf_redis_reply_init(tf_redis_reader_t *r);

@@ -47,23 +47,15 @@ typedef struct answer {
 
 static tf_err_t open_nats(const tf_group_store_config_t *config, void **state) {
   *state = NULL;
-  if (!config->url)
+  if (!config->broker.url)
     return TF_ERR(E_CONFIG_VALUE, "group.url: it is wanted with store: nats, for example "
                                   "nats://127.0.0.1:4222");
   nats_t *n = calloc(1, sizeof *n);
-  if (!n) return TF_ERR(E_CORE_NO_MEMORY, "the group's store %s", config->url);
+  if (!n) return TF_ERR(E_CORE_NO_MEMORY, "the group's store %s", config->broker.url);
   n->config = *config;
   snprintf(n->stream, sizeof n->stream, PREFIX "%s", config->group);
-  const tf_broker_config_t broker = {.name          = n->stream,
-                                     .url           = config->url,
-                                     .stream        = n->stream,
-                                     .user          = config->user,
-                                     .password_file = config->password_file,
-                                     .token_file    = config->token_file,
-                                     .ca_file       = config->ca_file,
-                                     .cert_file     = config->cert_file,
-                                     .tls_key_file  = config->tls_key_file};
-  tf_err_t                 err    = tf_nats_link_init(&n->link, &broker);
+  n->config.broker.name = n->config.broker.stream = n->stream;
+  tf_err_t err                                    = tf_nats_link_init(&n->link, &n->config.broker);
   if (err) {
     free(n);
     return err;
@@ -81,7 +73,7 @@ static void close_nats(void *state) {
 /* ---- one question ---- */
 
 static tf_group_result_t fail(nats_t *n, const char *what, const char *why) {
-  (void)TF_ERR(E_GROUP_STORE, "%s: %s: %s", n->config.url, what, why);
+  (void)TF_ERR(E_GROUP_STORE, "%s: %s: %s", n->config.broker.url, what, why);
   n->has_messages = false;
   if (n->link.state == TF_NATS_LINK_UP || n->link.state == TF_NATS_LINK_DOWN)
     tf_nats_link_hang_up(&n->link);
@@ -143,7 +135,8 @@ static tf_group_result_t read_answer(nats_t *n, natsMsg *msg, const char *subjec
     code             = json_object_get(error, "err_code");
     answer->err_code = json_is_integer(code) ? json_integer_value(code) : -1;
     const char *text = json_string_value(json_object_get(error, "description"));
-    (void)TF_ERR(E_GROUP_STORE, "%s: %s: %.150s", n->config.url, subject, text ? text : "refused");
+    (void)TF_ERR(E_GROUP_STORE, "%s: %s: %.150s", n->config.broker.url, subject,
+                 text ? text : "refused");
   }
   return TF_GROUP_DONE;
 }

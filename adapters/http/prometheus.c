@@ -9,8 +9,10 @@
 #define LE_BITS_MAX 35
 
 static const char *const scope_labels[TF_METRIC_SCOPE_CNT] = {
-    [TF_METRIC_THREAD] = "thread",  [TF_METRIC_FEED] = "feed",   [TF_METRIC_LEG] = "feed",
-    [TF_METRIC_SINK] = "sink",      [TF_METRIC_MODEL] = "model", [TF_METRIC_CACHE] = "level",
+    [TF_METRIC_THREAD] = "thread",  [TF_METRIC_FEED] = "feed",
+    [TF_METRIC_LEG] = "feed",       [TF_METRIC_SINK] = "sink",
+    [TF_METRIC_MODEL] = "model",    [TF_METRIC_CACHE] = "level",
+    [TF_METRIC_GROUP] = "group",    [TF_METRIC_PARTITION] = "partition",
     [TF_METRIC_PROCESS] = "process"};
 
 /* ns as seconds, exactly. */

@@ -1,24 +1,24 @@
 #include "sink/broker.h"
 
+#include <errno.h>
 #include <stdarg.h>
+#include <string.h>
+#include <sys/random.h>
 
 #include "core/error.h"
 #include "core/log.h"
 
 void tf_broker_init(tf_broker_t *b, const tf_sink_config_t *config) {
-  *b = (tf_broker_t){
-      .config = config,
-      .reach  = {.name          = config->name,
-                 .url           = config->url,
-                 .stream        = config->stream,
-                 .user          = config->user,
-                 .password_file = config->password_file,
-                 .token_file    = config->token_file,
-                 .ca_file       = config->ca_file,
-                 .cert_file     = config->cert_file,
-                 .tls_key_file  = config->tls_key_file}
-  };
+  *b = (tf_broker_t){.config = config, .reach = TF_BROKER_OF(config)};
   tf_trouble_init(&b->trouble, "sink", config->name, config->type, E_SINK_IO, config->epoch);
+}
+
+tf_err_t tf_broker_writer(const tf_sink_config_t *config, char writer[TF_BROKER_WRITER_BYTES]) {
+  uint64_t chance = 0;
+  if (getrandom(&chance, sizeof chance, 0) != (ssize_t)sizeof chance)
+    return TF_ERR(E_CORE_SYSTEM, "sink %s: getrandom: %s", config->name, strerror(errno));
+  snprintf(writer, TF_BROKER_WRITER_BYTES, "%016llx", (unsigned long long)chance);
+  return TF_OK;
 }
 
 void tf_broker_trouble(tf_broker_t *b, uint64_t now_ns, const char *fmt, ...) {

@@ -3,10 +3,10 @@
 #ifndef TF_SINK_BROKER_H
 #define TF_SINK_BROKER_H
 
-#include "broker/config.h"
 #include "broker/peer.h"
 #include "broker/trouble.h"
 #include "sink/egress.h"
+#include "tf/broker.h"
 
 #define TF_BROKER_ANSWER_NS_MAX TF_TROUBLE_ANSWER_NS_MAX
 
@@ -22,6 +22,10 @@ typedef struct tf_broker {
   tf_outlet_counts_t      counts;
   tf_trouble_t            trouble;
 } tf_broker_t;
+
+/* Which process writes: a number of chance, in hexadecimal. E_CORE_SYSTEM. */
+#define TF_BROKER_WRITER_BYTES 17u
+tf_err_t tf_broker_writer(const tf_sink_config_t *config, char writer[TF_BROKER_WRITER_BYTES]);
 
 void tf_broker_init(tf_broker_t *b, const tf_sink_config_t *config);
 

@@ -193,6 +193,7 @@ static bool follow(tf_egress_t *e) {
   if (e->view.phase == TF_OUTLET_FAILED) fail(e, tf_error_code() ? tf_error_code() : E_SINK_IO);
   if (e->view.phase != TF_OUTLET_READY) return false;
   if (!e->has_connected || e->view.connection != e->connection) rewind_to_tail(e);
+  if (e->failed) return false; /* what is there in the place of ours is not ours */
   uint64_t cnt = tf_window_covered(w, w->cursor, e->view.acked_seq);
   release_acked(e, cnt);
   return cnt > 0;

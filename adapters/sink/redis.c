@@ -13,6 +13,10 @@
  * the tail. An entry on top that is not ours, such as one that XADD * made, is refused by name: its id is
  * a time, and would hide all that is to come (docs/adr/0049).
  *
+ * Behind the record each entry has a field `writer`: which process wrote it, by a number of chance. An id that was refused, or a
+ * connection that was lost, leaves a batch in doubt; what the key then has in its place is asked for (XRANGE), and an entry of
+ * another writer's ends the sink: those records are not ours that arrived.
+ *
  * hiredis reads the answers (redis_reply.h); the socket is ours: hiredis' own connect resolves names in the
  * caller's time. Names are resolved on a thread made for it, which ends. Plain TCP: Debian 12's hiredis has no TLS. */
 #include <arpa/inet.h>
@@ -33,10 +37,11 @@
 #include "sink/encode.h"
 #include "tf/atomic.h"
 
+#define KEY_BYTES_MAX  512u
 #define BATCH_MAX      512u
 #define BATCH_BYTES    (256u << 10) /* a batch is closed at this length; one record always fits */
 #define COMMAND_BYTES  1024u        /* of one XADD without its record: key, id, MAXLEN */
-#define GREETING_BYTES (2 * TF_REDIS_SECRET_BYTES + TF_REDIS_KEY_BYTES_MAX + 512u)
+#define GREETING_BYTES (2 * TF_REDIS_SECRET_BYTES + KEY_BYTES_MAX + 512u)
 #define READ_BYTES     (64u << 10)
 #define CONNECT_NS_MAX (2 * TF_NS_PER_SEC)
 #define RESOLVE_NS     TF_NS_PER_MS /* how often the resolver is asked whether it is done */
@@ -46,12 +51,12 @@ typedef enum phase {
   PHASE_IDLE,       /* until retry_ns */
   PHASE_RESOLVING,  /* a thread asks for the name's addresses */
   PHASE_CONNECTING, /* the socket's connect is on the way */
-  PHASE_GREETING,   /* AUTH, SELECT, XINFO STREAM were sent */
+  PHASE_GREETING,   /* AUTH, SELECT, XINFO STREAM, XRANGE were sent */
   PHASE_READY
 } phase_t;
 
 /* What the next answer is of. */
-typedef enum expect { EXPECT_AUTH, EXPECT_SELECT, EXPECT_TAIL, EXPECT_NONE } expect_t;
+typedef enum expect { EXPECT_AUTH, EXPECT_SELECT, EXPECT_TAIL, EXPECT_DOUBT, EXPECT_NONE } expect_t;
 
 typedef struct batch {
   uint32_t cnt;     /* records on the way; 0: none */
@@ -80,6 +85,9 @@ typedef struct redis {
   batch_t           batch;
   uint32_t          connection;
   uint64_t          tail_seq, acked_seq;
+  char              writer[TF_BROKER_WRITER_BYTES]; /* ours */
+  uint64_t          doubt_from, doubt_to; /* sequences of a batch that was not answered; 0: none */
+  bool              is_tail_foreign;
 
   pthread_t        resolver;
   struct addrinfo *addresses; /* what it found */
@@ -139,6 +147,8 @@ static void put_record(redis_t *r, const tf_out_t *out) {
   put_bulk(r, id, (size_t)id_chars);
   put_bulk(r, field, strlen(field));
   put_bulk(r, r->encoded, bytes);
+  put_bulk(r, TF_REDIS_WRITER, strlen(TF_REDIS_WRITER));
+  put_bulk(r, r->writer, strlen(r->writer));
   r->broker.counts.bytes += bytes;
 }
 
@@ -147,7 +157,7 @@ static void lay_out(xadd_t *xadd, const tf_sink_config_t *config, bool creates) 
   char        limit[24] = "";
   const char *words[]   = {"XADD", config->stream, "NOMKSTREAM", "MAXLEN", "~", limit};
   uint32_t    skipped   = (creates ? 1u << 2 : 0) | (config->stream_keep ? 0 : 7u << 3);
-  size_t      word_cnt  = 3 + TF_ARRAY_CNT(words) - (size_t)__builtin_popcount(skipped);
+  size_t      word_cnt  = 5 + TF_ARRAY_CNT(words) - (size_t)__builtin_popcount(skipped);
   snprintf(limit, sizeof limit, "%llu", (unsigned long long)config->stream_keep);
   xadd->cnt = bulk_head(xadd->bytes, '*', word_cnt);
   for (uint32_t i = 0; i < TF_ARRAY_CNT(words); i++)
@@ -161,6 +171,7 @@ static void lay_out(xadd_t *xadd, const tf_sink_config_t *config, bool creates) 
 /* Ends the connection, if there is one; what was on the way is in doubt, and the next tail settles it. */
 static void disconnect(redis_t *r) {
   if (r->phase == PHASE_READY) r->broker.counts.disconnects++;
+  if (r->batch.cnt) r->doubt_from = r->acked_seq + 1, r->doubt_to = r->batch.last_seq;
   if (r->fd >= 0) close(r->fd);
   tf_secret_wipe(r->out, r->phase == PHASE_GREETING ? r->out_end : 0);
   tf_redis_reply_fini(&r->reader);
@@ -263,8 +274,18 @@ static void greet(redis_t *r, uint64_t now_ns) {
   }
   put_command(r, 3, tail);
   expect(r, EXPECT_TAIL);
-  r->phase       = PHASE_GREETING;
-  r->deadline_ns = now_ns + TF_BROKER_ANSWER_NS_MAX;
+  if (r->doubt_to) {
+    char        from[24], to[24];
+    const char *doubt[] = {"XRANGE", r->broker.config->stream, from, to};
+    snprintf(from, sizeof from, "%llu", (unsigned long long)r->doubt_from);
+    snprintf(to, sizeof to, "%llu", (unsigned long long)r->doubt_to);
+    put_command(r, 4, doubt);
+    expect(r, EXPECT_DOUBT);
+  }
+  r->reader.own_writer = r->writer;
+  r->is_tail_foreign   = false;
+  r->phase             = PHASE_GREETING;
+  r->deadline_ns       = now_ns + TF_BROKER_ANSWER_NS_MAX;
 }
 
 /* ---- answers ---- */
@@ -276,7 +297,7 @@ static const char *remedy_of(const char *error) {
   } remedies[] = {
       {"NOAUTH",    "; give password_file, and user if it is not the default one"        },
       {"WRONGPASS", "; is password_file the one of this user?"                           },
-      {"NOPERM",    "; its user needs XADD, XINFO, MULTI, EXEC and SELECT on this key"   },
+      {"NOPERM",    "; its user needs XADD, XINFO, XRANGE, MULTI, EXEC and SELECT"       },
       {"READONLY",  "; this is a replica: name the primary in url"                       },
       {"OOM",       "; Redis' maxmemory is reached: raise it, or set stream_keep"        },
       {"MISCONF",   "; Redis cannot save to its disk"                                    },
@@ -323,6 +344,15 @@ static bool is_ours(const char *field) {
   return false;
 }
 
+static void become_ready(redis_t *r) {
+  r->phase       = PHASE_READY;
+  r->deadline_ns = UINT64_MAX;
+  r->moved_cnt   = 0;
+  r->doubt_from = r->doubt_to = 0;
+  r->connection++;
+  tf_broker_ready(&r->broker, r->tail_seq);
+}
+
 static void take_tail(redis_t *r, uint64_t now_ns, const tf_redis_reply_t *reply) {
   const tf_redis_tail_t *tail = &reply->tail;
   bool is_new = reply->kind == TF_REDIS_ERROR && !strncmp(reply->text, "ERR no such key", 15);
@@ -345,17 +375,26 @@ static void take_tail(redis_t *r, uint64_t now_ns, const tf_redis_reply_t *reply
   }
   r->tail_seq = r->acked_seq = is_new ? 0 : tail->last_id;
   r->has_key                 = !is_new;
-  r->phase                   = PHASE_READY;
-  r->deadline_ns             = UINT64_MAX;
-  r->moved_cnt               = 0;
-  r->connection++;
-  tf_broker_ready(&r->broker, r->tail_seq);
+  if (r->doubt_to == 0) become_ready(r);
+}
+
+/* Behind the tail: whoever wrote up to there is among these. */
+static void take_doubt(redis_t *r, uint64_t now_ns, const tf_redis_reply_t *reply) {
+  if (reply->kind == TF_REDIS_ARRAY) {
+    r->is_tail_foreign = reply->foreign_cnt > 0;
+    become_ready(r);
+  } else {
+    refused(r, now_ns, "XRANGE",
+            reply->kind == TF_REDIS_ERROR ? reply->text : "an answer of another kind");
+  }
 }
 
 static void take_greeting(redis_t *r, uint64_t now_ns, const tf_redis_reply_t *reply) {
   expect_t what = r->expects[r->expect_at++];
   if (what == EXPECT_TAIL)
     take_tail(r, now_ns, reply);
+  else if (what == EXPECT_DOUBT)
+    take_doubt(r, now_ns, reply);
   else if (reply->kind != TF_REDIS_STATUS)
     refused(r, now_ns, what == EXPECT_AUTH ? "AUTH" : "SELECT",
             reply->kind == TF_REDIS_ERROR ? reply->text : "an answer of another kind");
@@ -450,12 +489,13 @@ static void outlet_poll(void *state, uint64_t now_ns, uint64_t wait_ns, tf_outle
     r->deadline_ns = now_ns + TF_BROKER_ANSWER_NS_MAX;
   if (r->fd >= 0 && now_ns >= r->deadline_ns)
     TROUBLE(r, now_ns, "%s:%d: no answer in time", r->place.host, r->place.port);
-  view->phase      = r->phase == PHASE_READY  ? TF_OUTLET_READY
-                     : r->phase == PHASE_IDLE ? TF_OUTLET_DOWN
-                                              : TF_OUTLET_CONNECTING;
-  view->connection = r->connection;
-  view->tail_seq   = r->tail_seq;
-  view->acked_seq  = r->acked_seq;
+  view->phase           = r->phase == PHASE_READY  ? TF_OUTLET_READY
+                          : r->phase == PHASE_IDLE ? TF_OUTLET_DOWN
+                                                   : TF_OUTLET_CONNECTING;
+  view->connection      = r->connection;
+  view->tail_seq        = r->tail_seq;
+  view->acked_seq       = r->acked_seq;
+  view->is_tail_foreign = r->is_tail_foreign;
 }
 
 static uint32_t outlet_send(void *state, const tf_out_t *outs, uint32_t n) {
@@ -493,11 +533,26 @@ static void outlet_close(void *state) {
 
 /* ---- open ---- */
 
+static tf_err_t parse_url(const char *url, tf_redis_place_t *place) {
+  char why[TF_REDIS_WHY_BYTES];
+  return tf_redis_place_read(url, place, why) ? TF_OK : TF_ERR(E_SINK_CONFIG, "url: %s", why);
+}
+
 static tf_err_t check(const tf_sink_config_t *config, tf_redis_place_t *home) {
+  char     password[TF_REDIS_SECRET_BYTES]; /* is it to be had? */
   tf_err_t err = tf_broker_want(config, "url", config->url, "url: \"redis://127.0.0.1:6379\"");
   if (!err) err = tf_broker_want(config, "stream", config->stream, "stream: decisions");
-  if (!err) err = tf_redis_place_parse(config->url, home);
-  return err ? err : tf_redis_place_check(config->stream, config->user, config->password_file);
+  if (!err) err = parse_url(config->url, home);
+  if (!err && strlen(config->stream) > KEY_BYTES_MAX)
+    err = TF_ERR(E_SINK_CONFIG, "stream: a key of %zu bytes; at most %u are allowed",
+                 strlen(config->stream), KEY_BYTES_MAX);
+  if (!err && config->user && !config->password_file)
+    err = TF_ERR(E_SINK_CONFIG, "user is given, and no password_file");
+  if (!err && config->password_file) {
+    err = tf_secret_read(config->password_file, password, sizeof password);
+    tf_secret_wipe(password, sizeof password);
+  }
+  return err;
 }
 
 static size_t encoded_bytes(const tf_sink_config_t *config) {
@@ -513,9 +568,9 @@ static size_t outlet_bytes(const tf_sink_config_t *config) {
 }
 
 static tf_err_t outlet_open(void *state, const tf_sink_config_t *config) {
-  redis_t         *r = state;
-  tf_redis_place_t home;
-  tf_err_t         err = check(config, &home);
+  redis_t         *r    = state;
+  tf_redis_place_t home = {.db = 0};
+  tf_err_t         err  = check(config, &home);
   memset(r, 0, sizeof *r);
   r->fd = -1;
   tf_broker_init(&r->broker, config);
@@ -528,7 +583,7 @@ static tf_err_t outlet_open(void *state, const tf_sink_config_t *config) {
   r->encoded     = (uint8_t *)r->out + r->out_cap;
   lay_out(&r->xadd_new, config, true);
   lay_out(&r->xadd, config, false);
-  return TF_OK;
+  return tf_broker_writer(config, r->writer);
 }
 
 extern const tf_outlet_t tf_redis_outlet; /* for tests and benches that drive it by themselves */

@@ -13,19 +13,7 @@
 
 void tf_reading_init(tf_reading_t *r, const char *type, const tf_intake_config_t *config,
                      tf_inbox_t *inbox) {
-  *r = (tf_reading_t){
-      .config = *config,
-      .inbox  = inbox,
-      .reach  = {.name          = config->name,
-                 .url           = config->url,
-                 .stream        = config->stream,
-                 .user          = config->user,
-                 .password_file = config->password_file,
-                 .token_file    = config->token_file,
-                 .ca_file       = config->ca_file,
-                 .cert_file     = config->cert_file,
-                 .tls_key_file  = config->tls_key_file}
-  };
+  *r = (tf_reading_t){.config = *config, .inbox = inbox, .reach = TF_BROKER_OF(config)};
   tf_trouble_init(&r->trouble, "feed", config->name, type, E_SOURCE_IO,
                   config->partition * 2654435761u);
 }

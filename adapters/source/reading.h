@@ -12,9 +12,9 @@
 
 #include <pthread.h>
 
-#include "broker/config.h"
 #include "broker/trouble.h"
 #include "source/intake.h"
+#include "tf/broker.h"
 
 #define TF_READING_FULL_NS TF_NS_PER_MS /* a full inbox is tried again after so long */
 

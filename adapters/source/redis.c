@@ -21,10 +21,11 @@
 #include "core/secret.h"
 #include "source/reading.h"
 
-#define WAIT_MS      "200"
-#define ENTRIES_MAX  "256" /* of one answer */
-#define ANSWER_NS    (5 * TF_NS_PER_SEC)
-#define ELEMENTS_MAX 4096 /* of one array: an answer has ENTRIES_MAX, an entry two for a field */
+#define WAIT_MS       "200"
+#define ENTRIES_MAX   "256" /* of one answer */
+#define ANSWER_NS     (5 * TF_NS_PER_SEC)
+#define KEY_BYTES_MAX 512u /* of a stream's key */
+#define ELEMENTS_MAX  4096 /* of one array: an answer has ENTRIES_MAX, an entry two for a field */
 
 typedef struct entry_id {
   uint64_t major, minor;
@@ -318,18 +319,33 @@ static void *run(void *self) {
 
 /* ---- open, close ---- */
 
+/* Does a login come with a password that can be read? */
+static tf_err_t check_login(const tf_intake_config_t *config) {
+  char password[TF_REDIS_SECRET_BYTES];
+  if (config->user && !config->password_file)
+    return TF_ERR(E_SOURCE_CONFIG, "user is given, and no password_file");
+  if (!config->password_file) return TF_OK;
+  tf_err_t err = tf_secret_read(config->password_file, password, sizeof password);
+  tf_secret_wipe(password, sizeof password);
+  return err;
+}
+
 static tf_err_t check(const tf_intake_config_t *config, const char **key) {
   tf_redis_place_t place;
+  char             why[TF_REDIS_WHY_BYTES];
   *key         = "broker";
   tf_err_t err = tf_reading_want(config, *key, config->url, "\"redis://127.0.0.1:6379\"");
-  if (!err) err = tf_redis_place_parse(config->url, &place);
   if (err) return err;
+  if (!tf_redis_place_read(config->url, &place, why)) return TF_ERR(E_SOURCE_CONFIG, "%s", why);
   *key = "partitions";
   if (config->partition_cnt)
     return TF_ERR(E_SOURCE_CONFIG, "a stream of Redis is of one partition: name its key");
   *key = "stream";
   err  = tf_reading_want(config, *key, config->stream, "events");
-  return err ? err : tf_redis_place_check(config->stream, config->user, config->password_file);
+  if (!err && strlen(config->stream) > KEY_BYTES_MAX)
+    err = TF_ERR(E_SOURCE_CONFIG, "a key of %zu bytes; at most %u are allowed",
+                 strlen(config->stream), KEY_BYTES_MAX);
+  return err ? err : check_login(config);
 }
 
 static size_t state_bytes(const tf_intake_config_t *config) {
@@ -346,8 +362,8 @@ static tf_err_t redis_open(void *state, const tf_intake_config_t *config, tf_inb
   (void)pthread_once(&once, make_calls);
   memset(r, 0, sizeof *r);
   tf_reading_init(&r->reading, "redis", config, inbox);
-  err = tf_redis_place_parse(config->url, &r->place);
-  if (!err) err = tf_reading_start(&r->reading, run, r);
+  (void)tf_redis_place_read(config->url, &r->place, (char[TF_REDIS_WHY_BYTES]){0}); /* checked */
+  err = tf_reading_start(&r->reading, run, r);
   return err ? tf_error_add(err, "feed %s", config->name) : TF_OK;
 }
 

@@ -107,7 +107,7 @@ enum tf_config_capture_policy {
   TF_CONFIG_CAPTURE_BLOCK,
   TF_CONFIG_CAPTURE_STOP
 };
-enum tf_config_group_store { TF_CONFIG_GROUP_DIR, TF_CONFIG_GROUP_NATS };
+enum tf_config_group_store { TF_CONFIG_GROUP_DIR, TF_CONFIG_GROUP_NATS, TF_CONFIG_GROUP_REDIS };
 
 enum tf_config_bar_kind {
   TF_CONFIG_BAR_TIME,           /* interval_ns */

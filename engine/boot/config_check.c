@@ -516,6 +516,22 @@ static void check_model_file(tf_config_t *config, uint32_t i) {
     report(config, E_CONFIG_VALUE, path, "found \"%s\"; 64 hex digits are wanted", m->sha256);
 }
 
+/* A name that a model has is ambiguous in commands. */
+static void check_texts(tf_config_t *config) {
+  const tf_config_reader_t *t = &config->texts;
+  if (t->file && t->registry)
+    report(config, E_CONFIG_CONFLICT, "texts.file", "one of file and registry is wanted");
+  if (t->version && !t->registry)
+    report(config, E_CONFIG_CONFLICT, "texts.version",
+           "versions are of a registry; a file is itself");
+  if (t->sha256 && strspn(t->sha256, "0123456789abcdefABCDEF") != strlen(t->sha256))
+    report(config, E_CONFIG_VALUE, "texts.sha256", "found \"%s\"; 64 hex digits are wanted",
+           t->sha256);
+  for (uint32_t i = 0; i < config->model_cnt && t->registry; i++)
+    if (config->models[i].name && strcmp(config->models[i].name, t->name) == 0)
+      report(config, E_CONFIG_CONFLICT, "texts.name", "models[%u] is called %s, too", i, t->name);
+}
+
 /* What of an ensemble's keys goes with what. */
 static void check_ensemble(tf_config_t *config, uint32_t i) {
   const tf_config_model_t *m   = &config->models[i];
@@ -681,6 +697,7 @@ void tf_config_check(tf_config_t *config, const tf_config_known_t *known) {
   check_names(config, known);
   check_features(config);
   check_lanes(config);
+  check_texts(config);
   for (uint32_t i = 0; i < config->feed_cnt; i++) check_feed(config, i);
   for (uint32_t i = 0; i < config->bar_cnt; i++) check_bar(config, &config->bars[i]);
   for (uint32_t i = 0; i < config->model_cnt; i++) {

@@ -17,6 +17,8 @@
 #include "boot/own_event.h"
 #include "boot/remotes.h"
 #include "boot/snapshot_live.h"
+#include "boot/text_models.h"
+#include "boot/text_source.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -200,12 +202,22 @@ static tf_err_t publish_for_models(void *self, const tf_event_t *event, uint64_t
 
 /* ---- models ---- */
 
+/* Those of rows, then that of texts. */
+static json_t *list_models(tf_model_server_t *server, tf_text_models_t *texts) {
+  json_t *list = server ? tf_model_server_list(server) : json_array();
+  if (texts) json_array_append_new(list, tf_text_models_row(texts));
+  return list;
+}
+
 static tf_err_t tell_models(const tf_control_t *c, const tf_control_request_t *r, json_t *answer) {
-  tf_model_server_t *server  = c->config.engine->model_server;
+  const tf_engine_t *e       = c->config.engine;
+  tf_model_server_t *server  = e->model_server;
+  tf_text_models_t  *texts   = e->config->texts.registry ? tf_text_source_models(e->texts) : NULL;
   tf_model_request_t request = {.version = r->version, .share = r->share};
-  if (!server)
+  if (!server && !texts)
     return TF_ERR(E_CONTROL_REQUEST,
-                  "no model is of a registry: models[].registry in the config makes one swappable");
+                  "no model is of a registry: models[].registry or texts.registry in the config "
+                  "makes one swappable");
   memcpy(request.model, r->model, sizeof request.model);
   memcpy(request.sha256, r->sha256, sizeof request.sha256);
   static const struct {
@@ -222,8 +234,12 @@ static tf_err_t tell_models(const tf_control_t *c, const tf_control_request_t *r
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(verbs); i++)
     if (!strcmp(r->verb, verbs[i].verb)) request.verb = verbs[i].is;
-  tf_err_t err = strcmp(r->verb, "list") != 0 ? tf_model_server_request(server, &request) : TF_OK;
-  if (!err) json_object_set_new(answer, "models", tf_model_server_list(server));
+  const bool is_list  = !strcmp(r->verb, "list");
+  const bool is_texts = texts && (!server || !strcmp(r->model, e->config->texts.name));
+  tf_err_t   err      = is_list    ? TF_OK
+                        : is_texts ? tf_text_models_request(texts, &request)
+                                   : tf_model_server_request(server, &request);
+  if (!err) json_object_set_new(answer, "models", list_models(server, texts));
   return err;
 }
 

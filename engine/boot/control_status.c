@@ -185,6 +185,9 @@ json_t *tf_control_snapshots(const tf_engine_t *e) {
       {"ingest_seq",   c.ingest_seq  },
       {"put_ns",       c.put_ns      },
       {"copy_ns",      c.copy_ns     },
+      {"wait_ns",      c.wait_ns     },
+      {"write_ns",     c.write_ns    },
+      {"instruments",  c.instruments },
       {"touched",      c.touched     },
   };
   json_t *object = json_object();

@@ -423,8 +423,8 @@ static tf_err_t connect_stages(tf_engine_t *e) {
   acquire->instrument_cap = e->instruments.cap;
   lane->emit              = &r->emit;
   lane->sample_every = lane->sample_left = c->latency_sample;
-  /* A live lane never waits for a sink: when the decision ring is full the newest are dropped and counted. */
-  lane->waits_for_emit = e->options.is_replay;
+  /* A lane whose events do not wait never waits for a sink: when the decision ring is full the newest are dropped and counted. */
+  lane->waits_for_emit = tf_engine_waits(e);
   lane->hists          = tf_publish_hists(&e->publish);
   if (!share_thread(r, TF_STAGE_ACQUIRE | TF_STAGE_LANE)) {
     e->event_ring = make_ring(e, c->event_ring_slots, sizeof(tf_ring_event_t), &e->event_writer,
@@ -438,7 +438,7 @@ static tf_err_t connect_stages(tf_engine_t *e) {
                                  &e->decision_writer, &e->decision_reader);
     if (!e->decision_ring) return tf_error_code();
     lane->ring                           = &e->decision_writer;
-    r->emit.behind[TF_CARRIES_DECISIONS] = e->options.is_replay ? NULL : e->decision_ring;
+    r->emit.behind[TF_CARRIES_DECISIONS] = tf_engine_waits(e) ? NULL : e->decision_ring;
     r->decision_reader                   = &e->decision_reader;
   }
   return TF_OK;

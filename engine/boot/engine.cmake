@@ -35,5 +35,6 @@ tf_library(tf_boot
     sinks.c
     snapshot.c
     snapshot_live.c
+    text_models.c
     text_source.c
   DEPS tf_config tf_expr tf_stage tf_io PkgConfig::JANSSON)

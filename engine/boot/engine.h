@@ -18,8 +18,9 @@
 #include "tf/registry.h"
 
 typedef struct tf_engine_options {
-  bool        is_check;  /* nothing is opened: neither sinks nor models that are not there yet */
-  bool        is_replay; /* a busy shared-memory name gets this process's id appended */
+  bool is_check;   /* nothing is opened: neither sinks nor models that are not there yet */
+  bool is_replay;  /* a busy shared-memory name gets this process's id appended */
+  bool holds_lane; /* live: its events wait elsewhere, so block reaches the lane (docs/adr/0062) */
   uint32_t    instruments_min; /* room for as many, whatever the config names: a capture's */
   bool        features_only;   /* neither models, strategies nor sinks: what features eval runs */
   uint32_t    epoch;           /* of an engine of a group; 0: the seconds since 1970 */
@@ -93,6 +94,11 @@ void tf_engine_continue(tf_engine_t *engine);
 TF_INLINE bool tf_engine_continues(const tf_engine_t *engine) {
   const tf_continues_t *c = &engine->continues;
   return c->decision_seq != 0 || c->ingest_seq != 0 || c->row_seq != 0;
+}
+
+/* Whether a sink of policy block holds the lane up, for as long as it takes, before a record is lost. */
+TF_INLINE bool tf_engine_waits(const tf_engine_t *engine) {
+  return engine->options.is_replay || engine->options.holds_lane;
 }
 
 tf_err_t tf_engine_start(tf_engine_t *engine);

@@ -213,13 +213,25 @@ void tf_group_used(tf_group_t *group, uint32_t partition, uint32_t epoch) {
   if (group->own[partition].epoch == epoch) group->own[partition].used_epoch = epoch;
 }
 
+static uint32_t saturate(uint64_t cnt) { return cnt > UINT32_MAX ? UINT32_MAX : (uint32_t)cnt; }
+
+void tf_group_tell(tf_group_t *group, uint32_t partition, uint64_t events_behind,
+                   uint64_t decisions_behind) {
+  group->own[partition].events_behind    = saturate(events_behind);
+  group->own[partition].decisions_behind = saturate(decisions_behind);
+}
+
 void tf_group_leave(tf_group_t *group) { group->leaves = true; }
 
 /* ---- the next table ---- */
 
+static void set_free(tf_group_partition_t *p) {
+  *p = (tf_group_partition_t){.epoch = p->epoch, .member = TF_GROUP_NOBODY};
+}
+
 static void free_partitions_of(tf_group_table_t *t, uint32_t place) {
   for (uint32_t i = 0; i < t->head.partition_cnt; i++)
-    if (t->partitions[i].member == place) t->partitions[i].member = TF_GROUP_NOBODY;
+    if (t->partitions[i].member == place) set_free(&t->partitions[i]);
 }
 
 static void evict(tf_group_t *g, uint64_t now_ns) {
@@ -249,15 +261,17 @@ static uint32_t sit_down(tf_group_t *g) {
   return place;
 }
 
-/* Releases, later epochs. Returns how many it has then. */
+/* Releases, later epochs, how far its engines are. Returns how many it has then. */
 static uint32_t put_back(tf_group_t *g, uint32_t place) {
   uint32_t cnt = 0;
   for (uint32_t i = 0; i < g->config.partition_cnt; i++) {
     tf_group_partition_t *p   = &g->next.partitions[i];
     const tf_group_own_t *own = &g->own[i];
     if (p->member != place) continue;
+    p->events_behind    = own->events_behind;
+    p->decisions_behind = own->decisions_behind;
     if (own->stopped)
-      p->member = TF_GROUP_NOBODY;
+      set_free(p);
     else if (own->used_epoch == p->epoch)
       p->epoch++;
     cnt += p->member == place;

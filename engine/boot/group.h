@@ -44,11 +44,12 @@ typedef struct tf_group_seen { /* of another member: its newest beat, and since 
   uint64_t session, beat, since_ns;
 } tf_group_seen_t;
 
-typedef struct tf_group_own { /* of a partition; all 0: it is not held */
-  uint32_t epoch;             /* under which it is held */
-  uint32_t used_epoch;        /* an engine ran under it, and has ended */
-  bool     gives_up;          /* to be stopped, then tf_group_stopped */
-  bool     stopped;           /* goes back with the next table */
+typedef struct tf_group_own {               /* of a partition; all 0: it is not held */
+  uint32_t epoch;                           /* under which it is held */
+  uint32_t used_epoch;                      /* an engine ran under it, and has ended */
+  bool     gives_up;                        /* to be stopped, then tf_group_stopped */
+  bool     stopped;                         /* goes back with the next table */
+  uint32_t events_behind, decisions_behind; /* as its engine said last */
 } tf_group_own_t;
 
 typedef struct tf_group_counts {
@@ -108,6 +109,9 @@ bool tf_group_holds(const tf_group_t *group, uint32_t partition, uint64_t now_ns
 void tf_group_stopped(tf_group_t *group, uint32_t partition);
 /* Its engine of that epoch has ended, and another is to be started: it wants a later one. */
 void tf_group_used(tf_group_t *group, uint32_t partition, uint32_t epoch);
+/* How far the partition's engine is: others are told with the next renewal. */
+void tf_group_tell(tf_group_t *group, uint32_t partition, uint64_t events_behind,
+                   uint64_t decisions_behind);
 /* Gives up everything, then leaves. */
 void tf_group_leave(tf_group_t *group);
 

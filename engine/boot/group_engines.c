@@ -119,6 +119,17 @@ static void reap(tf_group_engines_t *g, tf_group_t *group, uint64_t now_ns) {
       has_ended(g, group, p, status, now_ns);
 }
 
+/* What it says of itself goes into the table; one that said something once does so on. */
+static void hear(tf_group_engines_t *g, tf_group_t *group, uint32_t p, uint64_t now_ns) {
+  tf_group_engine_t *e = &g->engines[p];
+  tf_lease_row_t     said;
+  if (!tf_lease_row_get(g->page, p, e->epoch, &said)) return;
+  tf_group_tell(group, p, said.events_behind, said.decisions_behind);
+  uint64_t still_ns = now_ns > said.beat_ns ? now_ns - said.beat_ns : 0;
+  if (!e->told_ns && still_ns >= TF_GROUP_STILL * group->config.lease_ns)
+    end_by_force(g, e, p, "it stands still");
+}
+
 /* Of one that runs. */
 static void watch(tf_group_engines_t *g, const tf_group_t *group, uint32_t p, uint64_t now_ns) {
   tf_group_engine_t *e        = &g->engines[p];
@@ -139,6 +150,7 @@ void tf_group_engines_follow(tf_group_engines_t *engines, tf_group_t *group, uin
   for (uint32_t p = 0; p < group->config.partition_cnt; p++) {
     tf_group_engine_t *e = &engines->engines[p];
     if (e->pid) {
+      hear(engines, group, p, now_ns);
       watch(engines, group, p, now_ns);
     } else if (group->own[p].gives_up) {
       tf_group_stopped(group, p);

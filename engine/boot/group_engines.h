@@ -4,7 +4,8 @@
  * An engine that ended is started again after a pause, 100 ms at first, doubled up to 10 s while they die young. One that is
  * given up gets SIGTERM, and SIGKILL after stop_ns. As a lease runs out (renewals fail): SIGTERM at 3/8 of it, SIGKILL at 1/4, so
  * that nothing runs when it is over, though a call of the store may be waiting meanwhile (1/8 of a lease at most). Should the supervisor itself
- * stand still, its engines end themselves by the lease's page.
+ * stand still, its engines end themselves by the lease's page. Each says there that it lives, and how far it is: one that has said so and
+ * then does not for TF_GROUP_STILL leases is killed.
  *
  * One thread, the one that started them: they die with it. */
 #ifndef TF_BOOT_GROUP_ENGINES_H
@@ -13,10 +14,12 @@
 #include <sys/types.h>
 
 #include "boot/group.h"
+#include "boot/lease_page.h"
 
 #define TF_GROUP_LEASE_FD  3 /* where an engine finds the lease's page */
 #define TF_GROUP_PAUSE_MIN (100 * TF_NS_PER_MS)
 #define TF_GROUP_PAUSE_MAX (10 * TF_NS_PER_SEC)
+#define TF_GROUP_STILL     2u
 #define TF_GROUP_YOUNG     (10 * TF_NS_PER_SEC) /* one that dies before has died young */
 
 typedef struct tf_group_engine {
@@ -44,6 +47,7 @@ typedef struct tf_group_engines_counts {
 
 typedef struct tf_group_engines {
   tf_group_engines_config_t config;
+  const tf_lease_page_t    *page;
   tf_group_engine_t         engines[TF_GROUP_PARTITIONS_MAX];
   tf_group_engines_counts_t counts;
 } tf_group_engines_t;

@@ -15,12 +15,15 @@ tf_err_t tf_group_run_init(tf_group_run_t *run, const tf_group_run_config_t *con
   run->store_state    = config->store_state;
   run->engines.config = config->engines;
   tf_err_t err        = tf_group_init(&run->group, &config->lease);
-  return err ? err : tf_lease_page_make(&run->page, &run->engines.config.lease_fd);
+  if (err) return err;
+  err = tf_lease_page_make(config->lease.partition_cnt, &run->page, &run->engines.config.lease_fd);
+  run->engines.page = run->page;
+  return err;
 }
 
 void tf_group_run_fini(tf_group_run_t *run) {
   tf_group_engines_end(&run->engines, run->group.config.partition_cnt);
-  tf_lease_page_leave(run->page);
+  tf_lease_page_unmake(run->page, run->group.config.partition_cnt);
   if (run->page) close(run->engines.config.lease_fd);
 }
 

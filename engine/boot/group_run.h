@@ -4,7 +4,6 @@
 #define TF_BOOT_GROUP_RUN_H
 
 #include "boot/group_engines.h"
-#include "boot/lease_page.h"
 
 typedef struct tf_group_run_config {
   tf_group_config_t         lease;

@@ -51,7 +51,7 @@ static tf_err_t add(tf_engine_t *e, tf_carries_t carries) {
   memset(p, 0, sizeof *p);
   p->shape                    = shape_of(e, carries);
   p->emit                     = &e->runner.emit;
-  p->waits                    = e->options.is_replay;
+  p->waits                    = tf_engine_waits(e);
   e->runner.passages[carries] = p;
   if (is_in_place(&e->runner, carries)) return TF_OK;
   uint64_t slots = slot_cnt(e, &p->shape);
@@ -62,7 +62,7 @@ static tf_err_t add(tf_engine_t *e, tf_carries_t carries) {
   if (!p->ring) return E_CORE_ARGUMENT;
   tf_ring_writer_init(&p->writer, p->ring);
   tf_ring_reader_init(&p->reader, p->ring);
-  if (!e->options.is_replay) e->runner.emit.behind[carries] = p->ring;
+  if (!tf_engine_waits(e)) e->runner.emit.behind[carries] = p->ring;
   return TF_OK;
 }
 

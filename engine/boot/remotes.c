@@ -76,7 +76,10 @@ static tf_err_t make_remotes(tf_engine_t *e) {
 
 static void set_market(tf_engine_t *e, uint32_t i, tf_remote_t *r) {
   tf_child_market_t market = tf_card_plan_market(&e->card_plans[i]);
-  market.source = (tf_child_market_source_t){&e->runner.lane, tf_tell_tick, tf_tell_state};
+  market.source            = (tf_child_market_source_t){.self       = &e->runner.lane,
+                                                        .tick       = tf_tell_tick,
+                                                        .state      = tf_tell_state,
+                                                        .is_settled = tf_tell_is_settled};
   tf_remote_set_market(r, &market);
   e->runner.lane.compute.tells |= TF_ON_TICK | market.on;
 }

@@ -58,10 +58,10 @@ static void name_sink(tf_engine_t *e, uint32_t i, const tf_config_sink_t *s) {
     snprintf(e->sink_names[i], sizeof e->sink_names[i], "%s", s->type);
 }
 
-/* In a replay block reaches the lane; live it never does. */
+/* In a replay, and where events wait, block reaches the lane; else it never does. */
 static uint64_t block_ns_max(const tf_engine_t *e, const tf_config_sink_t *s) {
   const tf_runner_t *r = &e->runner;
-  if (e->options.is_replay) return UINT64_MAX;
+  if (tf_engine_waits(e)) return UINT64_MAX;
   for (uint32_t i = 0; i < r->thread_cnt; i++)
     if (r->threads[i].stages & TF_STAGE_LANE && r->threads[i].stages & TF_STAGE_EMIT) return 0;
   return s->block_max_ns;

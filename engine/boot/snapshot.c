@@ -42,14 +42,15 @@ static uint64_t fold_strategy(uint64_t hash, const tf_strategy_t *s) {
   return tf_hash_fold(hash, s->model_idx);
 }
 
-static uint64_t schema_of(const tf_engine_t *e) {
-  const tf_lane_t *lane = &e->runner.lane;
-  uint64_t         hash = tf_hash_fold(TF_HASH_SEED, TF_SNAPSHOT_VERSION);
-  for (uint32_t i = 0; i < e->plan.feature_cnt; i++)
-    hash = fold_text(hash, tf_feature_plan_name(&e->plan, i));
-  hash = tf_hash_fold(hash, e->plan.mem_bytes);
-  for (uint32_t i = 0; i < lane->buffer.bar_cnt; i++) {
-    const tf_bar_spec_t *bar = &lane->buffer.bars[i];
+static uint64_t fold_features(const tf_feature_plan_t *plan, uint64_t hash) {
+  for (uint32_t i = 0; i < plan->feature_cnt; i++)
+    hash = fold_text(hash, tf_feature_plan_name(plan, i));
+  return tf_hash_fold(hash, plan->mem_bytes);
+}
+
+static uint64_t fold_bars(const tf_buffer_t *buffer, uint64_t hash) {
+  for (uint32_t i = 0; i < buffer->bar_cnt; i++) {
+    const tf_bar_spec_t *bar = &buffer->bars[i];
     hash                     = fold_text(tf_hash_fold(hash, bar->kind), bar->name);
     hash = fold_bytes(tf_hash_fold(hash, bar->span_ns), &bar->amount, sizeof bar->amount);
     hash = tf_hash_fold(tf_hash_fold(hash, bar->clock), bar->late_max_ns);
@@ -58,19 +59,53 @@ static uint64_t schema_of(const tf_engine_t *e) {
     hash = tf_hash_fold(tf_hash_fold(hash, bar->session.length_ns), bar->session.open_ns);
     hash = tf_hash_fold(tf_hash_fold(hash, (uint64_t)bar->session.offset_ns), bar->session.days);
   }
-  for (uint32_t i = 0; i < e->plan.peer_cnt; i++) {
-    const tf_feature_peer_t *peer = &e->plan.peers[i];
+  return hash;
+}
+
+static uint64_t fold_peers(const tf_feature_plan_t *plan, uint64_t hash) {
+  for (uint32_t i = 0; i < plan->peer_cnt; i++) {
+    const tf_feature_peer_t *peer = &plan->peers[i];
     hash                          = fold_text(fold_text(hash, peer->name), peer->instrument);
     hash                          = tf_hash_fold(tf_hash_fold(hash, peer->max_age_ns),
                                                  peer->books_ok | (uint64_t)peer->wakes << 32);
   }
-  for (uint32_t i = 0; i < lane->decide.strategy_cnt; i++)
-    hash = fold_strategy(hash, &lane->decide.strategies[i]);
-  for (uint32_t i = 0; i < lane->compute.model_cnt; i++) {
-    const tf_model_t *m = lane->compute.models[i].main->model;
+  return hash;
+}
+
+static uint64_t fold_models(const tf_compute_t *compute, uint64_t hash) {
+  for (uint32_t i = 0; i < compute->model_cnt; i++) {
+    const tf_model_t *m = compute->models[i].main->model;
     hash                = tf_hash_fold(tf_hash_fold(hash, m->hash), m->state_bytes);
   }
   return hash;
+}
+
+static const char *const part_names[TF_SNAPSHOT_PART_CNT] = {"features", "bars", "peers",
+                                                             "strategies", "models"};
+
+static void fold_parts(const tf_engine_t *e, uint64_t parts[TF_SNAPSHOT_PART_CNT]) {
+  const tf_lane_t *lane         = &e->runner.lane;
+  const uint64_t   seed         = tf_hash_fold(TF_HASH_SEED, TF_SNAPSHOT_VERSION);
+  parts[TF_SNAPSHOT_FEATURES]   = fold_features(&e->plan, seed);
+  parts[TF_SNAPSHOT_BARS]       = fold_bars(&lane->buffer, seed);
+  parts[TF_SNAPSHOT_PEERS]      = fold_peers(&e->plan, seed);
+  parts[TF_SNAPSHOT_STRATEGIES] = seed;
+  for (uint32_t i = 0; i < lane->decide.strategy_cnt; i++)
+    parts[TF_SNAPSHOT_STRATEGIES] =
+        fold_strategy(parts[TF_SNAPSHOT_STRATEGIES], &lane->decide.strategies[i]);
+  parts[TF_SNAPSHOT_MODELS] = fold_models(&lane->compute, seed);
+}
+
+/* The parts that are another than the engine's, as a list. "": none is. */
+static void name_others(const tf_engine_t *e, const tf_snapshot_head_t *head, char *text,
+                        size_t bytes) {
+  uint64_t parts[TF_SNAPSHOT_PART_CNT];
+  size_t   at = 0;
+  fold_parts(e, parts);
+  text[0] = '\0';
+  for (uint32_t i = 0; i < TF_SNAPSHOT_PART_CNT; i++)
+    if (parts[i] != head->parts[i])
+      at += (size_t)snprintf(text + at, bytes - at, "%s%s", at ? ", " : "", part_names[i]);
 }
 
 /* ---- pieces ---- */
@@ -129,12 +164,12 @@ tf_snapshot_sizes_t tf_snapshot_sizes(tf_engine_t *e) {
   walk_acquire(e, &acquire);
   tf_lane_walk(lane, &shared);
   const tf_book_keeper_t *book = &lane->instruments[0].keeper;
-  return (tf_snapshot_sizes_t){
-      .acquire_bytes     = tf_align_up(acquire.bytes, 8),
-      .lane_bytes        = tf_align_up(shared.bytes + e->instruments.cap * sizeof(uint32_t), 8),
-      .record_bytes      = count_record(e),
-      .book_bytes_max    = TF_BOOK_WALK_BYTES(book->sides[0].levels_max, 0),
-      .pending_bytes_max = (size_t)book->pending_max * sizeof(tf_book_pending_t)};
+  return (tf_snapshot_sizes_t){.acquire_bytes  = tf_align_up(acquire.bytes, 8),
+                               .lane_bytes     = tf_align_up(shared.bytes, 8),
+                               .record_bytes   = count_record(e),
+                               .book_bytes_max = TF_BOOK_WALK_BYTES(book->sides[0].levels_max, 0),
+                               .pending_bytes_max =
+                                   (size_t)book->pending_max * sizeof(tf_book_pending_t)};
 }
 
 void tf_snapshot_save_acquire(tf_engine_t *e, void *to, size_t room) {
@@ -181,8 +216,7 @@ void tf_snapshot_begin_head(const tf_engine_t *e, const tf_snapshot_sizes_t *siz
   const tf_lane_t *lane = &e->runner.lane;
   const char      *why  = tf_lane_walks(lane);
   *head                 = (tf_snapshot_head_t){
-                      .mark           = {.schema       = schema_of(e),
-                                         .ingest_seq   = e->runner.acquire.ingest_seq,
+                      .mark           = {.ingest_seq   = e->runner.acquire.ingest_seq,
                                          .decision_seq = lane->decide.decision_seq,
                                          .epoch        = e->epoch},
                       .acquire_bytes  = sizes->acquire_bytes,
@@ -192,6 +226,8 @@ void tf_snapshot_begin_head(const tf_engine_t *e, const tf_snapshot_sizes_t *siz
                       .instrument_cap = e->instruments.cap,
                       .halted         = lane->decide.halted
   };
+  fold_parts(e, head->parts);
+  head->mark.schema = fold_bytes(TF_HASH_SEED, head->parts, sizeof head->parts);
   if (why) snprintf(head->why_not, sizeof head->why_not, "%s", why);
   note_models(e, head->models);
 }
@@ -287,11 +323,18 @@ uint64_t tf_snapshot_find_position(const void *bytes, size_t bytes_cnt, const ch
 
 static tf_err_t check(tf_engine_t *e, const tf_snapshot_head_t *head,
                       const tf_snapshot_way_t *way) {
-  tf_snapshot_sizes_t sizes = tf_snapshot_sizes(e);
-  if (head->mark.schema != schema_of(e) || head->record_bytes != sizes.record_bytes)
-    return TF_ERR(E_BOOT_SNAPSHOT,
-                  "it was taken with other features, bars, strategies or models than %s has",
+  char others[64];
+  name_others(e, head, others, sizeof others);
+  if (others[0])
+    return TF_ERR(E_BOOT_SNAPSHOT, "it was taken with other %s than %s has", others,
                   e->config->path);
+  if (head->record_bytes != tf_snapshot_sizes(e).record_bytes)
+    return TF_ERR(
+        E_BOOT_SNAPSHOT, "%llu bytes an instrument, where %s has %zu: a model is served otherwise",
+        (unsigned long long)head->record_bytes, e->config->path, tf_snapshot_sizes(e).record_bytes);
+  if (way->now_ns && way->now_ns + way->age_max_ns < head->mark.as_of_ns)
+    return TF_ERR(E_BOOT_SNAPSHOT, "it is %llu s ahead of this machine's clock: which is wrong?",
+                  (unsigned long long)((head->mark.as_of_ns - way->now_ns) / TF_NS_PER_SEC));
   if (way->now_ns && head->mark.as_of_ns + way->age_max_ns < way->now_ns)
     return TF_ERR(E_BOOT_SNAPSHOT, "it is %llu s old; engine.snapshot_age_max is %llu s",
                   (unsigned long long)((way->now_ns - head->mark.as_of_ns) / TF_NS_PER_SEC),

@@ -14,7 +14,7 @@
  *
  * Layout: a head, acquire's part, the lane's, then a record an instrument, each with its bytes first; no pointers; native, little
  * endian; multiples of 8 bytes (docs/formats.md). The same run gives the same bytes. mark.schema is a hash over what gives the bytes
- * their meaning (features, bars, strategies, models): a snapshot fits an engine whose schema is the same. The file around it, with its
+ * their meaning (features, bars, peers, strategies, models): a snapshot fits an engine whose schema is the same. The file around it, with its
  * checksum: adapters/file/sealed.h.
  *
  * Control plane, one thread: take before start or after join, restore and warm before start. Of a running engine: boot/snapshot_live.h,
@@ -25,7 +25,17 @@
 #include "boot/engine.h"
 #include "boot/snapshot_store.h"
 
-#define TF_SNAPSHOT_VERSION 6
+#define TF_SNAPSHOT_VERSION 7
+
+/* What gives the bytes their meaning. */
+typedef enum tf_snapshot_part {
+  TF_SNAPSHOT_FEATURES,
+  TF_SNAPSHOT_BARS,
+  TF_SNAPSHOT_PEERS,
+  TF_SNAPSHOT_STRATEGIES,
+  TF_SNAPSHOT_MODELS,
+  TF_SNAPSHOT_PART_CNT
+} tf_snapshot_part_t;
 
 /* What served of a registry's model, and what was on trial beside it. */
 typedef struct tf_snapshot_model {
@@ -45,13 +55,14 @@ typedef struct tf_snapshot_head {
   uint32_t           source_cnt, instrument_cap;
   uint32_t           halted; /* 1: an operator's halt stands */
   uint32_t           reserved;
-  char               why_not[72]; /* "": it can be gone on from exactly */
+  char               why_not[72];                 /* "": it can be gone on from exactly */
+  uint64_t           parts[TF_SNAPSHOT_PART_CNT]; /* a hash of each; mark.schema is over all */
 
   tf_snapshot_model_t models[TF_MODELS_MAX];
 } tf_snapshot_head_t;
 
 TF_STATIC_ASSERT(sizeof(tf_snapshot_model_t) == 64 &&
-                     sizeof(tf_snapshot_head_t) == 168 + 64 * TF_MODELS_MAX,
+                     sizeof(tf_snapshot_head_t) == 208 + 64 * TF_MODELS_MAX,
                  "part of the snapshot's format");
 
 /* Enough for every instrument that the engine has room for, each with a full book that waits for its snapshot. */
@@ -81,7 +92,7 @@ typedef struct tf_snapshot_way {
 } tf_snapshot_way_t;
 
 /* The engine, whose sources were added, goes on from the snapshot. E_BOOT_SNAPSHOT, with the reason, having changed
- * nothing: cut short or changed, another schema, too old, more instruments than there is room for. An exact one may be found to be no such
+ * nothing: cut short or changed, other parts than the engine's, too old or of the future, more instruments than there is room for. An exact one may be found to be no such
  * state on the way: then the engine is to be fini'd. E_CORE_NO_MEMORY. */
 tf_err_t tf_snapshot_restore(tf_engine_t *engine, const void *bytes, size_t bytes_cnt,
                              const tf_snapshot_way_t *way);

@@ -44,6 +44,7 @@ struct tf_snapshot_live {
   size_t      at;
   uint64_t    begun_tsc, copy_ticks;
   uint64_t    decisions; /* made by this engine up to there */
+  bool        is_short;  /* and some of them the lane gave up */
   const char *why_not;   /* DECLINED */
 
   /* the snapshots' thread's */
@@ -52,7 +53,8 @@ struct tf_snapshot_live {
   uint64_t             asked, stopping; /* by any thread */
   uint64_t             next_ns;
   uint64_t             ready_ns; /* when it was first seen to be READY; 0: it is not */
-  tf_snapshot_counts_t counts;   /* shown */
+  uint64_t             failed_in_a_row;
+  tf_snapshot_counts_t counts; /* shown */
 };
 
 static phase_t phase_of(const tf_snapshot_live_t *s) {
@@ -144,6 +146,7 @@ TF_COLD static void begin(tf_snapshot_live_t *s) {
   tf_snapshot_save_lane(e, s->bytes + sizeof(tf_snapshot_head_t) + s->sizes.acquire_bytes,
                         s->sizes.lane_bytes);
   s->decisions      = lane->decide.counts.decisions - lane->decisions_dropped;
+  s->is_short       = lane->decisions_dropped > 0;
   s->at             = sizeof(tf_snapshot_head_t) + s->sizes.acquire_bytes + s->sizes.lane_bytes;
   s->instrument_cnt = tf_load_acquire_u32(&e->instruments.cnt); /* pairs with: who appends to it */
   s->copied_cnt = s->next_id = s->since_copy = s->touched_cnt = 0;
@@ -198,8 +201,10 @@ static bool while_idle(void *self) {
 static bool is_settled(const tf_snapshot_live_t *s, const tf_emit_sink_t *sink) {
   tf_sink_counts_t c;
   tf_emit_counts(sink, &c);
-  if (c.dropped_broken > 0) return false; /* for good: who goes on from later leaves it a gap */
-  uint64_t dropped  = c.dropped_full + c.dropped_oldest + c.dropped_closed;
+  uint64_t dropped = c.dropped_full + c.dropped_oldest + c.dropped_closed;
+  bool     is_gap  = s->engine->options.holds_lane && (dropped > 0 || s->is_short);
+  if (c.dropped_broken > 0 || is_gap)
+    return false; /* who goes on from later leaves a gap for good */
   uint64_t filtered = tf_load_relaxed(&sink->filtered); /* relaxed: a count */
   if (c.acked + dropped + c.conflated + filtered < s->decisions + c.recovered) return false;
   if (dropped > 0 || !sink->sink->durable_seq || sink->sink->counts) return true;
@@ -224,34 +229,56 @@ static void show(uint64_t *word, uint64_t value) { tf_store_relaxed(word, value)
 /* Into the metrics' page. */
 static void publish(const tf_snapshot_live_t *s) {
   static const tf_metric_t METRICS[] = {
-      TF_METRIC_SNAPSHOTS_PUT,      TF_METRIC_SNAPSHOTS_FAILED,      TF_METRIC_SNAPSHOTS_DECLINED,
-      TF_METRIC_SNAPSHOTS_GIVEN_UP, TF_METRIC_SNAPSHOT_BYTES,        TF_METRIC_SNAPSHOT_TIME,
-      TF_METRIC_SNAPSHOT_COPY,      TF_METRIC_SNAPSHOT_DECISION_SEQ, TF_METRIC_SNAPSHOT_INGEST_SEQ};
+      TF_METRIC_SNAPSHOTS_PUT,        TF_METRIC_SNAPSHOTS_FAILED, TF_METRIC_SNAPSHOTS_DECLINED,
+      TF_METRIC_SNAPSHOTS_GIVEN_UP,   TF_METRIC_SNAPSHOT_BYTES,   TF_METRIC_SNAPSHOT_TIME,
+      TF_METRIC_SNAPSHOT_COPY,        TF_METRIC_SNAPSHOT_WAIT,    TF_METRIC_SNAPSHOT_WRITE,
+      TF_METRIC_SNAPSHOT_INSTRUMENTS, TF_METRIC_SNAPSHOT_TOUCHED, TF_METRIC_SNAPSHOT_DECISION_SEQ,
+      TF_METRIC_SNAPSHOT_INGEST_SEQ};
   tf_snapshot_counts_t c;
   tf_snapshot_live_counts(s, &c);
-  const uint64_t values[] = {c.put,    c.failed,  c.declined,     c.given_up,  c.bytes,
-                             c.put_ns, c.copy_ns, c.decision_seq, c.ingest_seq};
+  const uint64_t values[] = {
+      c.put,     c.failed,       c.declined,  c.given_up, c.bytes,
+      c.put_ns,  c.copy_ns,      c.wait_ns,   c.write_ns, c.instruments - c.touched,
+      c.touched, c.decision_seq, c.ingest_seq};
+  TF_STATIC_ASSERT(TF_ARRAY_CNT(METRICS) == TF_ARRAY_CNT(values), "a value each");
   for (size_t i = 0; i < TF_ARRAY_CNT(METRICS); i++)
     tf_publish_process(&s->engine->publish, METRICS[i], values[i]);
 }
 
+/* Told once, until one is kept again. */
+static void fail(tf_snapshot_live_t *s, tf_err_t err) {
+  tf_count_add(&s->counts.failed, 1);
+  if (s->failed_in_a_row++ > 0) return;
+  tf_log(TF_LOG_ERROR, "snapshot_not_written", "name=%s code=%s text=\"%s\"", s->config.name,
+         tf_error_name(err), tf_error_text());
+}
+
 static void put(tf_snapshot_live_t *s) {
-  tf_snapshot_head_t *head = head_of(s);
+  tf_snapshot_head_t *head     = head_of(s);
+  const uint64_t      begin_ns = tf_clock_monotonic_ns();
   tf_snapshot_seal_head(head, s->at);
   tf_err_t err =
       s->config.store.put(s->config.store.self, s->config.name, &head->mark, s->bytes, s->at);
-  tf_count_add(err ? &s->counts.failed : &s->counts.put, 1);
   if (err) {
-    tf_log(TF_LOG_ERROR, "snapshot_not_written", "name=%s code=%s text=\"%s\"", s->config.name,
-           tf_error_name(err), tf_error_text());
+    fail(s, err);
     return;
   }
+  if (s->failed_in_a_row > 0)
+    tf_log(TF_LOG_NOTICE, "snapshot_written_again", "name=%s failed=%llu", s->config.name,
+           (unsigned long long)s->failed_in_a_row);
+  s->failed_in_a_row = 0;
   show(&s->counts.bytes, s->at);
   show(&s->counts.decision_seq, head->mark.decision_seq);
   show(&s->counts.ingest_seq, head->mark.ingest_seq);
   show(&s->counts.copy_ns, tf_clock_ticks_to_ns(s->copy_ticks));
+  show(&s->counts.wait_ns, begin_ns - s->ready_ns);
+  show(&s->counts.write_ns, tf_clock_monotonic_ns() - begin_ns);
+  show(&s->counts.instruments, s->instrument_cnt);
   show(&s->counts.touched, s->touched_cnt);
   show(&s->counts.put_ns, tf_clock_wall_ns());
+  /* relaxed: its own count */
+  tf_store_release(&s->counts.put, tf_load_relaxed(&s->counts.put) + 1); /* pairs with:
+                                                                           tf_snapshot_live_counts */
 }
 
 static void decline(tf_snapshot_live_t *s, phase_t phase) {
@@ -314,7 +341,7 @@ void tf_snapshot_live_counts(const tf_snapshot_live_t *s, tf_snapshot_counts_t *
   uint64_t       *to   = (uint64_t *)counts;
   const uint64_t *from = (const uint64_t *)&s->counts;
   for (size_t i = 0; i < sizeof *counts / sizeof *to; i++)
-    to[i] = tf_load_relaxed(&from[i]); /* relaxed: each complete by itself */
+    to[i] = tf_load_acquire(&from[i]); /* pairs with: put; of which the count comes first */
 }
 
 /* ---- lifetime ---- */

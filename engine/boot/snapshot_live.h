@@ -33,7 +33,7 @@ typedef struct tf_snapshot_live_config {
   uint64_t            every_ns; /* 0: on demand alone */
 } tf_snapshot_live_config_t;
 
-/* Each word by one thread, shown to any; in the metrics too. */
+/* By the snapshots' thread, shown to any; in the metrics too. Whoever sees that one was put sees its figures, or a later one's. */
 typedef struct tf_snapshot_counts {
   uint64_t begun;    /* = put + failed + declined + given_up + under way (0 or 1) */
   uint64_t put;      /* the store has them */
@@ -42,9 +42,12 @@ typedef struct tf_snapshot_counts {
   uint64_t given_up; /* there was no room, or the engine ended */
   uint64_t bytes, decision_seq, ingest_seq; /* of the last that was put */
   uint64_t put_ns;                          /* wall time of that; 0: none yet */
-  uint64_t copy_ns;                         /* from its first copied byte to its last */
-  uint64_t
-      touched; /* instruments of it that were copied because an event came, the others in between */
+  uint64_t copy_ns;                         /* from its first copied byte to its last, */
+  uint64_t wait_ns;     /* from then until the sinks had what it has behind it, */
+  uint64_t write_ns;    /* and what its store took */
+  uint64_t instruments; /* in it, */
+  uint64_t touched;     /* of these copied since an event was about to change them, the others in
+                           between */
 } tf_snapshot_counts_t;
 
 /* Once the sources were added, before the engine's start: takes the memory, adds an aid to acquire, starts the thread.

@@ -5,19 +5,20 @@
 #include <unistd.h>
 
 #include "boot/own_event.h"
+#include "boot/text_models.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "serve/texts.h"
 
 struct tf_text_source {
-  tf_source_t      source; /* first: polled by acquire */
-  tf_engine_t     *engine;
-  tf_tap_t         tap;
-  bool             is_stopping;
-  tf_text_model_t *model; /* NULL: a capture's */
-  tf_texts_t      *texts; /* likewise */
-  tf_text_port_t   heard; /* a capture's: taken, and no more */
+  tf_source_t       source; /* first: polled by acquire */
+  tf_engine_t      *engine;
+  tf_tap_t          tap;
+  bool              is_stopping;
+  tf_text_models_t *models; /* NULL: a capture's */
+  tf_texts_t       *texts;  /* likewise */
+  tf_text_port_t    heard;  /* a capture's: taken, and no more */
 };
 
 static const char *const miss_words[] = {
@@ -70,24 +71,17 @@ static bool hear(void *self, const tf_text_t *text) {
 
 /* ---- boot ---- */
 
-static tf_err_t load(const tf_engine_t *e, tf_text_model_t **model) {
-  const tf_config_reader_t *c       = &e->config->texts;
-  tf_model_options_t        options = {.precision = TF_PRECISION_AUTO,
-                                       .error_max = (double)c->error_max_ppm * 1e-6};
-  char                      where[256];
-  if (c->precision != TF_CONFIG_PRECISION_AUTO)
-    options.precision = (tf_precision_t)(c->precision - TF_CONFIG_PRECISION_FP32);
-  tf_err_t err = e->registry->texts->load(c->file, &options, model);
-  return err ? tf_error_add(err, "%s",
-                            tf_config_where(e->config, "texts.file", where, sizeof where))
-             : TF_OK;
+static bool is_wanted(const tf_engine_t *e) {
+  return e->config->texts.file || e->config->texts.registry;
 }
 
 tf_err_t tf_text_source_check(const tf_engine_t *e) {
-  tf_text_model_t *model = NULL;
-  if (!e->config->texts.file || access(e->config->texts.file, R_OK) != 0) return TF_OK;
-  tf_err_t err = load(e, &model);
-  e->registry->texts->unload(model);
+  const tf_config_reader_t *c      = &e->config->texts;
+  const char               *path   = c->registry ? c->registry : c->file;
+  tf_text_models_t         *models = NULL;
+  if (!is_wanted(e) || access(path, R_OK) != 0) return TF_OK;
+  tf_err_t err = tf_text_models_open(e, &models);
+  tf_text_models_fini(models);
   return err;
 }
 
@@ -101,9 +95,11 @@ static tf_err_t open_texts(tf_text_source_t *t, tf_text_mode_t mode) {
   tf_engine_t              *e    = t->engine;
   const tf_config_reader_t *c    = &e->config->texts;
   const bool                live = mode == TF_TEXT_MODE_LIVE;
-  tf_err_t                  err  = load(e, &t->model);
+  tf_err_t                  err  = tf_text_models_open(e, &t->models);
   if (err) return err;
-  const tf_texts_config_t config = {.model          = t->model,
+  const tf_text_model_t  *model  = tf_text_models_first(t->models);
+  const tf_texts_config_t config = {.model          = model,
+                                    .version        = tf_text_models_first_version(t->models),
                                     .queue          = power_of_two(c->queue),
                                     .instrument_cap = e->instruments.cap,
                                     .deadline_ns    = c->deadline_ns,
@@ -115,8 +111,8 @@ static tf_err_t open_texts(tf_text_source_t *t, tf_text_mode_t mode) {
   t->source.ops    = live ? &live_ops : &in_place_ops;
   t->source.is_aid = true;
   tf_log(TF_LOG_NOTICE, "texts", "model=%s sha256=%.12s labels=%u embedding=%u tokens_max=%u",
-         t->model->name, t->model->sha256_hex, t->model->label_cnt, t->model->embedding_cnt,
-         t->model->lengths[t->model->length_cnt - 1]);
+         model->name, model->sha256_hex, model->label_cnt, model->embedding_cnt,
+         model->lengths[model->length_cnt - 1]);
   return TF_OK;
 }
 
@@ -126,7 +122,7 @@ tf_err_t tf_text_source_join(tf_engine_t *e) {
 }
 
 tf_err_t tf_text_source_open(tf_engine_t *e, tf_text_mode_t mode, tf_tap_t tap) {
-  if (!e->config->texts.file) return TF_OK;
+  if (!is_wanted(e)) return TF_OK;
   tf_text_source_t *t = e->texts = calloc(1, sizeof *t);
   if (!t) return TF_ERR(E_CORE_NO_MEMORY, "texts");
   t->engine = e;
@@ -141,17 +137,31 @@ const tf_text_port_t *tf_text_source_port(const tf_text_source_t *t) {
 }
 
 tf_err_t tf_text_source_start(tf_text_source_t *t) {
-  return t && t->texts ? tf_texts_start(t->texts) : TF_OK;
+  if (!t || !t->texts) return TF_OK;
+  tf_err_t err = tf_texts_start(t->texts);
+  if (!err && t->source.ops == &live_ops) err = tf_text_models_start(t->models, t->texts);
+  return err;
 }
 
 void tf_text_source_stop(tf_text_source_t *t) {
-  if (t && t->texts) tf_texts_stop(t->texts);
+  if (!t || !t->texts) return;
+  tf_text_models_stop(t->models);
+  tf_texts_stop(t->texts);
+}
+
+tf_text_models_t *tf_text_source_models(const tf_text_source_t *t) { return t ? t->models : NULL; }
+
+const char *tf_text_source_label(tf_text_source_t *t, uint32_t label) {
+  if (!t || (!t->models && tf_text_models_open(t->engine, &t->models) != TF_OK)) return NULL;
+  const tf_text_model_t *model = tf_text_models_first(t->models);
+  return label < model->label_cnt ? model->labels[label] : NULL;
 }
 
 void tf_text_source_fini(tf_text_source_t *t) {
   if (!t) return;
+  if (t->models) tf_text_models_stop(t->models);
   tf_texts_fini(t->texts);
-  t->engine->registry->texts->unload(t->model);
+  tf_text_models_fini(t->models);
   free(t);
 }
 
@@ -178,19 +188,17 @@ json_t *tf_text_source_json(const tf_text_source_t *t, bool is_at_rest) {
   if (!t || !t->texts) return NULL;
   const tf_texts_counts_t *c      = tf_texts_counts(t->texts);
   const tf_hist_t         *h      = tf_texts_times(t->texts);
-  json_t                  *misses = json_object(), *labels = json_array();
+  json_t                  *misses = json_object();
   for (uint32_t i = 0; i < TF_TEXT_MISS_CNT; i++)
     if (read_word(&c->missed[i]))
       json_object_set_new(misses, miss_words[i],
                           json_integer((json_int_t)read_word(&c->missed[i])));
-  for (uint32_t i = 0; i < t->model->label_cnt; i++)
-    json_array_append_new(labels, json_string(t->model->labels[i]));
   json_t *root =
-      json_pack("{sssssosIsIsosIsIsIsI}", "model", t->model->name, "sha256", t->model->sha256_hex,
-                "labels", labels, "heard", (json_int_t)read_word(&c->heard), "answered",
+      json_pack("{sIsIsosIsIsIsI}", "heard", (json_int_t)read_word(&c->heard), "answered",
                 (json_int_t)read_word(&c->answered), "missed", misses, "refused",
                 (json_int_t)read_word(&c->refused), "late", (json_int_t)read_word(&c->late), "cut",
                 (json_int_t)read_word(&c->cut), "tokens", (json_int_t)read_word(&c->tokens));
+  tf_text_models_describe(t->models, root);
   if (is_at_rest && h->cnt > 0)
     json_object_set_new(root, "answer_ns",
                         json_pack("{sIsIsI}", "p50", (json_int_t)tf_hist_quantile(h, 0.5), "p99",

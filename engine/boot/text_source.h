@@ -1,4 +1,4 @@
-/* The config's texts: their model, and the source that their events come from (serve/texts.h).
+/* The config's texts: their model (boot/text_models.h), and the source that their events come from (serve/texts.h).
  *
  *   live            a thread reads them; each event goes into the capture as a command does, so a replay has it without a model
  *   a recording     of texts themselves (JSON lines) is read in place, in the order of its input
@@ -31,6 +31,13 @@ tf_err_t tf_text_source_join(tf_engine_t *engine);
 tf_err_t tf_text_source_check(const tf_engine_t *engine);
 /* What feeds hand texts to; NULL: nobody reads any. */
 const tf_text_port_t *tf_text_source_port(const tf_text_source_t *source);
+
+/* What a label is called, by the version of the start: all have the same. NULL: not known. At rest: where a capture is replayed, the
+ * model is loaded for it, if it is there. Accepts NULL. */
+const char *tf_text_source_label(tf_text_source_t *source, uint32_t label);
+
+/* Their model's versions; NULL: there are none in this run. Accepts NULL. */
+struct tf_text_models *tf_text_source_models(const tf_text_source_t *source);
 
 tf_err_t tf_text_source_start(tf_text_source_t *source); /* these accept NULL */
 void     tf_text_source_stop(tf_text_source_t *source);

@@ -51,6 +51,8 @@ typedef enum tf_metric_scope {
   TF_METRIC_SINK,
   TF_METRIC_MODEL,
   TF_METRIC_CACHE, /* a level of the model cache */
+  TF_METRIC_GROUP,
+  TF_METRIC_PARTITION,
   TF_METRIC_PROCESS,
   TF_METRIC_SCOPE_CNT
 } tf_metric_scope_t;

@@ -248,7 +248,7 @@ void tf_child_market_idle(tf_child_lane_t *lane, tf_child_market_t *m) {
   for (uint32_t i = 0; i < IDLE_LOOKS; i++) {
     uint32_t idx = m->idle_at;
     m->idle_at   = idx + 1 < m->instrument_cnt ? idx + 1 : 0;
-    if (has_memory(lane, idx)) continue;
+    if (has_memory(lane, idx) || !m->source.is_settled(m->source.self, idx)) continue;
     if (!is_room_free(lane, m)) {
       m->idle_at = idx;
       return;

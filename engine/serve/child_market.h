@@ -29,6 +29,9 @@ typedef struct tf_child_market_source {
   const void *(*tick)(void *self, uint32_t instrument_idx, tf_market_row_t *row);
   /* The same; NULL: it has not ticked. row: kind, tag and row_cnt are the asker's. */
   const void *(*state)(void *self, uint32_t instrument_idx, tf_market_row_t *row);
+  /* May its memory be sent between ticks? Not while a tick of it waits for its batch, which would be computed on it once more, nor
+   * where a bar has closed since its tick: others are placed among what stood there at the tick. */
+  bool (*is_settled)(void *self, uint32_t instrument_idx);
 } tf_child_market_source_t;
 
 typedef struct tf_child_market_counts { /* by the lane */

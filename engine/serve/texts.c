@@ -15,7 +15,8 @@ typedef struct slot {
   tf_text_t         text; /* bytes is not looked at: they are below */
   uint64_t          due_ns;
   float             novelty;
-  uint32_t          miss; /* by the thread: NONE, DEADLINE or FAILED */
+  uint32_t          miss;       /* by the thread: NONE, DEADLINE or FAILED */
+  uint32_t          model_hash; /* of the version that read it */
   tf_text_reading_t reading;
   char              bytes[TF_TEXT_BYTES_MAX];
 } slot_t;
@@ -30,6 +31,13 @@ typedef struct instrument { /* the reader's */
   uint32_t next,
       cnt; /* of its embeddings, a ring: where the next goes, and how many lie before it */
 } instrument_t;
+
+/* By the models' thread while nobody uses it. */
+typedef struct version {
+  const tf_text_model_t *model;
+  uint64_t               number;
+  void                  *scratch;
+} version_t;
 
 struct tf_texts {
   tf_texts_config_t config;
@@ -51,7 +59,13 @@ struct tf_texts {
   tf_ring_writer_t answers_writer;
   instrument_t    *instruments; /* (instrument_cap) */
   float           *kept;        /* (instrument_cap, ROWS, embedding_cnt), each of length 1 */
-  void            *scratch;
+  const version_t *version;     /* what reads */
+  uint64_t         taken;       /* the last offer that it took */
+  /* by the models' thread: serial * TF_TEXTS_VERSIONS + row, the serial from 1; 0: nothing was offered yet */
+  TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t offered;
+  version_t versions[TF_TEXTS_VERSIONS];
+  /* by acquire: how many offers' events are out */
+  TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t told;
   /* shared */
   TF_ALIGNED(TF_LINE_PAIR_BYTES) uint32_t is_stopping;
   slot_t   *slots; /* (queue) */
@@ -98,12 +112,28 @@ static float novelty_of(tf_texts_t *t, uint32_t instrument_id) {
 }
 
 static void read_slot(tf_texts_t *t, slot_t *s) {
-  const uint32_t id   = s->text.instrument_id;
-  float         *next = embedding_at(t, id, t->instruments[id].next);
-  bool is_good = t->config.model->read(t->config.model, t->scratch, s->bytes, s->text.bytes_cnt,
-                                       &s->reading, next);
-  s->miss      = is_good ? TF_TEXT_MISS_NONE : TF_TEXT_MISS_FAILED;
+  const uint32_t   id   = s->text.instrument_id;
+  const version_t *v    = t->version;
+  float           *next = embedding_at(t, id, t->instruments[id].next);
+  bool             is_good =
+      v->model->read(v->model, v->scratch, s->bytes, s->text.bytes_cnt, &s->reading, next);
+  s->model_hash = v->model->hash;
+  s->miss       = is_good ? TF_TEXT_MISS_NONE : TF_TEXT_MISS_FAILED;
   if (is_good) s->novelty = novelty_of(t, id);
+}
+
+static void hand_back(tf_texts_t *t, uint64_t idx) {
+  const uint32_t pushed = tf_ring_push_sized(&t->answers_writer, &idx, 1, sizeof idx);
+  TF_ASSERT(pushed == 1); /* it has room for all slots and rows */
+}
+
+/* Embeddings of two models are not to be compared. */
+TF_COLD static void take_version(tf_texts_t *t, uint64_t offered) {
+  const uint64_t row = offered % TF_TEXTS_VERSIONS;
+  t->taken           = offered;
+  t->version         = &t->versions[row];
+  memset(t->instruments, 0, t->config.instrument_cap * sizeof *t->instruments);
+  hand_back(t, t->config.queue + row);
 }
 
 static void *run_thread(void *self) {
@@ -111,6 +141,8 @@ static void *run_thread(void *self) {
   uint64_t    idx;
   /* relaxed: a stop flag; nothing else is read on its word */
   while (!tf_load_relaxed_u32(&t->is_stopping)) {
+    const uint64_t offered = tf_load_acquire(&t->offered); /* pairs with: tf_texts_offer */
+    if (TF_UNLIKELY(offered != t->taken)) take_version(t, offered);
     if (tf_ring_pop_sized(&t->work_reader, &idx, 1, sizeof idx) == 0) {
       nanosleep(&(struct timespec){.tv_nsec = TF_TEXTS_LOOK_NS}, NULL);
       continue;
@@ -120,8 +152,7 @@ static void *run_thread(void *self) {
       s->miss = TF_TEXT_MISS_DEADLINE; /* acquire has missed it already, or is about to */
     else
       read_slot(t, s);
-    const uint32_t pushed = tf_ring_push_sized(&t->answers_writer, &idx, 1, sizeof idx);
-    TF_ASSERT(pushed == 1); /* as many slots as the ring has */
+    hand_back(t, idx);
   }
   return NULL;
 }
@@ -152,7 +183,7 @@ static void answer(tf_texts_t *t, const slot_t *s) {
   e.u.text.confidence = s->reading.confidence;
   e.u.text.novelty    = s->novelty;
   e.u.text.label      = s->reading.label;
-  e.u.text.model_hash = t->config.model->hash;
+  e.u.text.model_hash = s->model_hash;
   tf_count_add(&t->counts.answered, 1);
   tf_count_add(&t->counts.cut, s->reading.is_cut | s->text.is_cut);
   tf_count_add(&t->counts.tokens, s->reading.token_cnt);
@@ -164,6 +195,16 @@ static void tell(tf_texts_t *t, const slot_t *s) {
     answer(t, s);
   else
     miss(t, &s->text, (tf_text_miss_t)s->miss);
+}
+
+TF_COLD static void tell_swap(tf_texts_t *t, const version_t *v) {
+  tf_event_t e        = {.kind = TF_EVENT_CONTROL, .instrument_id = UINT32_MAX};
+  e.u.model.command   = TF_CONTROL_SWAP;
+  e.u.model.model_idx = TF_TEXTS_MODEL_IDX;
+  e.u.model.hash      = v->model->hash;
+  e.u.model.version   = v->number;
+  t->config.publish(t->config.publisher, &e);
+  tf_store_release(&t->told, t->told + 1); /* pairs with: tf_texts_has_told */
 }
 
 static void copy(slot_t *s, const tf_text_t *text, uint64_t deadline_ns) {
@@ -264,7 +305,10 @@ uint32_t tf_texts_poll(tf_texts_t *t, uint64_t now_ns) {
     miss(t, &t->remembered[t->remembered_first++ % TF_TEXTS_REMEMBERED], TF_TEXT_MISS_FULL);
   for (; cnt < TF_TEXTS_EACH_POLL_MAX; cnt++) {
     if (tf_ring_pop_sized(&t->answers, &idx, 1, sizeof idx) == 0) break;
-    take_back(t, (uint32_t)idx, now_ns);
+    if (TF_LIKELY(idx < t->config.queue))
+      take_back(t, (uint32_t)idx, now_ns);
+    else
+      tell_swap(t, &t->versions[idx - t->config.queue]);
   }
   if (TF_UNLIKELY(now_ns > t->next_due_ns)) cnt += miss_overdue(t, now_ns);
   return cnt;
@@ -277,6 +321,39 @@ void tf_texts_drain(tf_texts_t *t, uint64_t now_ns) {
   }
   for (uint32_t i = 0; i < t->config.queue; i++)
     if (t->rows[i].is_under_way && !t->rows[i].is_missed) miss_row(t, i, TF_TEXT_MISS_STOPPED);
+}
+
+/* ---- versions ---- */
+
+static void *take_memory(size_t cnt, size_t bytes) {
+  void  *memory;
+  size_t all = tf_align_up(cnt * bytes, TF_LINE_PAIR_BYTES);
+  if (posix_memalign(&memory, TF_LINE_PAIR_BYTES, all)) return NULL;
+  return memset(memory, 0, all);
+}
+
+tf_err_t tf_texts_fill(tf_texts_t *t, uint32_t row, const tf_text_model_t *model,
+                       uint64_t version) {
+  version_t *v = &t->versions[row];
+  TF_ASSERT(model->embedding_cnt == t->config.model->embedding_cnt);
+  free(v->scratch);
+  *v = (version_t){model, version, take_memory(1, model->scratch_bytes)};
+  return v->scratch ? TF_OK
+                    : TF_ERR(E_CORE_NO_MEMORY, "%zu bytes for a text", model->scratch_bytes);
+}
+
+void tf_texts_offer(tf_texts_t *t, uint32_t row) {
+  TF_ASSERT(tf_texts_has_told(t));
+  /* relaxed: this thread's own word */
+  const uint64_t serial = tf_load_relaxed(&t->offered) / TF_TEXTS_VERSIONS + 1;
+  /* pairs with: run_thread */
+  tf_store_release(&t->offered, serial * TF_TEXTS_VERSIONS + row);
+}
+
+bool tf_texts_has_told(const tf_texts_t *t) {
+  /* relaxed: this thread's own word */
+  const uint64_t serial = tf_load_relaxed(&t->offered) / TF_TEXTS_VERSIONS;
+  return tf_load_acquire(&t->told) == serial; /* pairs with: tell_swap */
 }
 
 /* ---- figures ---- */
@@ -293,13 +370,6 @@ uint64_t tf_texts_waiting(const tf_texts_t *t) {
 
 /* ---- lifetime ---- */
 
-static void *take_memory(size_t cnt, size_t bytes) {
-  void  *memory;
-  size_t all = tf_align_up(cnt * bytes, TF_LINE_PAIR_BYTES);
-  if (posix_memalign(&memory, TF_LINE_PAIR_BYTES, all)) return NULL;
-  return memset(memory, 0, all);
-}
-
 static tf_ring_t *make_ring(uint32_t slots, void **memory) {
   *memory = take_memory(1, tf_ring_footprint(slots, sizeof(uint64_t)));
   return *memory ? tf_ring_new(*memory, slots, sizeof(uint64_t)) : NULL;
@@ -309,16 +379,16 @@ static bool take_all(tf_texts_t *t) {
   const tf_texts_config_t *c      = &t->config;
   const size_t             floats = (size_t)ROWS * c->model->embedding_cnt;
   tf_ring_t               *work   = make_ring(c->queue, &t->memory_work),
-            *answers              = make_ring(c->queue, &t->memory_answers);
+            *answers              = make_ring(2 * c->queue, &t->memory_answers); /* and rows */
   t->slots                        = calloc(c->queue, sizeof *t->slots);
   t->rows                         = calloc(c->queue, sizeof *t->rows);
   t->free_slots                   = calloc(c->queue, sizeof *t->free_slots);
   t->remembered                   = calloc(TF_TEXTS_REMEMBERED, sizeof *t->remembered);
   t->instruments                  = calloc(c->instrument_cap, sizeof *t->instruments);
   t->kept    = calloc(c->instrument_cap, floats * sizeof *t->kept); /* untouched pages are none */
-  t->scratch = take_memory(1, c->model->scratch_bytes);
+  t->version = &t->versions[0];
   if (!work || !answers || !t->slots || !t->rows || !t->free_slots || !t->remembered ||
-      !t->instruments || !t->kept || !t->scratch)
+      !t->instruments || !t->kept || tf_texts_fill(t, 0, c->model, c->version))
     return false;
   tf_ring_writer_init(&t->work, work);
   tf_ring_reader_init(&t->work_reader, work);
@@ -377,6 +447,6 @@ void tf_texts_fini(tf_texts_t *t) {
   free(t->remembered);
   free(t->instruments);
   free(t->kept);
-  free(t->scratch);
+  for (uint32_t i = 0; i < TF_TEXTS_VERSIONS; i++) free(t->versions[i].scratch);
   free(t);
 }

@@ -1,4 +1,4 @@
-/* Texts that models read (tf/text.h), on a thread of their own, or in place.
+/* Texts that a model reads (tf/text.h), on a thread of their own, or in place.
  *
  *   acquire: take --> slot --> [ the thread: model, novelty ] --> slot --> acquire: poll --> TEXT event
  *                \--> no slot: remembered alone, and missed at the next poll
@@ -11,6 +11,18 @@
  *
  * Novelty is 1 less the greatest cosine of a text's embedding to those of the instrument's TF_TEXTS_KEPT before it, 1 for the
  * first; sums are in double and in order, so it is the same on every machine for the same embeddings.
+ *
+ * The model may be swapped for another version while texts come. Versions lie in rows:
+ *
+ *   models' thread                       the reader                            acquire
+ *   fills a row that nobody uses
+ *   offers it: offered = word  ------->  between two texts: it reads from
+ *                                        here on, novelty begins anew;
+ *                                        the row into the ring of answers  ->  publishes SWAP behind the last answer of
+ *   waits for told  <---------------------------------------------------------   the old one; told = how many
+ *
+ * So the events name the versions in the order in which these read, and each TEXT event the hash of its own. A row that no
+ * longer reads, and whose SWAP is told, is not touched by either. In place nothing is swapped.
  *
  * Memory is taken at init, an instrument's embeddings included; pages are touched when an instrument's first text comes. */
 #ifndef TF_SERVE_TEXTS_H
@@ -27,10 +39,14 @@
 #define TF_TEXTS_MEMORY_MAX    (UINT64_C(4) << 30)
 #define TF_TEXTS_LOOK_NS       (100 * TF_NS_PER_US)
 #define TF_TEXTS_EACH_POLL_MAX 16u /* events that one poll publishes */
+#define TF_TEXTS_MODEL_IDX                                                                         \
+  UINT32_MAX                 /* of a SWAP of theirs, in place of a lane's model; in the stream */
+#define TF_TEXTS_VERSIONS 3u /* what reads, what read before, one to fill */
 
 typedef struct tf_texts_config {
-  const tf_text_model_t *model;
-  uint32_t               queue; /* slots, a power of two */
+  const tf_text_model_t *model;   /* row 0; all others have its labels and width of embedding */
+  uint64_t               version; /* its number in the registry; 0: of a file */
+  uint32_t               queue;   /* slots, a power of two */
   uint32_t               instrument_cap;
   uint64_t               deadline_ns; /* from its receive time */
   bool                   is_inline;
@@ -53,6 +69,16 @@ tf_err_t tf_texts_start(tf_texts_t *texts);
 /* Ends it; a text that it is reading is read to its end. */
 void tf_texts_stop(tf_texts_t *texts);
 void tf_texts_fini(tf_texts_t *texts); /* accepts NULL */
+
+/* ---- the models' thread ---- */
+
+/* A version into a row that nobody uses; the model stays the caller's and outlives it. E_CORE_NO_MEMORY. */
+tf_err_t tf_texts_fill(tf_texts_t *texts, uint32_t row, const tf_text_model_t *model,
+                       uint64_t version);
+/* It reads as soon as the reader has ended a text, until the next one is offered; only once that one before is told. */
+void tf_texts_offer(tf_texts_t *texts, uint32_t row);
+/* The event of the last one that was offered is out. */
+bool tf_texts_has_told(const tf_texts_t *texts);
 
 /* ---- acquire's thread ---- */
 

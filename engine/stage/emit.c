@@ -5,6 +5,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/wait.h"
 #include "tf/atomic.h"
 
 TF_COLD static void sink_broke(tf_emit_sink_t *s, tf_err_t err) {
@@ -95,11 +96,14 @@ static bool is_waited_for(const tf_emit_t *emit, const tf_emit_sink_t *s) {
 /* What it did not take at once, after all the others had theirs. */
 TF_COLD static void wait_or_drop(tf_emit_t *emit, tf_emit_sink_t *s, const uint8_t *records,
                                  uint32_t n, uint32_t record_bytes) {
-  uint32_t taken    = 0;
+  uint32_t taken = 0, turn = 0;
   uint64_t last_tsc = tf_clock_ticks();
   while (taken < n && is_waited_for(emit, s)) {
     s->blocked_passes++;
-    tf_spin_pause();
+    if (s->block_ns_max == UINT64_MAX)
+      tf_wait_turn(&turn); /* all others wait with it */
+    else
+      tf_spin_pause();
     taken += offer(s, records + (size_t)taken * record_bytes, n - taken);
     uint64_t now_tsc = tf_clock_ticks(), waited_ns = tf_clock_ticks_to_ns(now_tsc - last_tsc);
     last_tsc = now_tsc;

@@ -1,7 +1,10 @@
 #include "stage/passage.h"
 
+#include "core/wait.h"
+
 /* A ring that emit is to make room in. */
 TF_COLD static void push_rest(tf_passage_t *p, const uint8_t *records, uint32_t n) {
+  uint32_t turn = 0;
   /* relaxed: a stop flag; nothing else is read on its word */
   while (p->waits && n > 0 && !(p->stopping && tf_load_relaxed_u32(p->stopping))) {
     uint32_t taken = tf_ring_push(&p->writer, records, n);
@@ -9,7 +12,7 @@ TF_COLD static void push_rest(tf_passage_t *p, const uint8_t *records, uint32_t 
     n -= taken;
     if (taken) continue;
     p->full_waits++;
-    tf_spin_pause();
+    tf_wait_turn(&turn);
   }
   tf_count_add(&p->lost, n);
 }

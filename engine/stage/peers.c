@@ -98,9 +98,8 @@ void tf_peers_walk_met(const tf_feature_plan_t *plan, const tf_instrument_t *nam
   uint32_t cnt = 0;
   for (const tf_lane_instrument_t *in = *met; in; in = in->met) cnt++;
   tf_walk(w, &cnt, sizeof cnt);
-  if (w->way == TF_WALK_LOAD) {
-    meet_again(plan, names, instruments, instrument_cnt, met, cnt, w);
-    return;
-  }
+  if (w->way == TF_WALK_LOAD) meet_again(plan, names, instruments, instrument_cnt, met, cnt, w);
+  if (w->way == TF_WALK_COUNT) tf_walk(w, NULL, instrument_cnt * sizeof(uint32_t));
+  if (w->way != TF_WALK_SAVE) return;
   for (tf_lane_instrument_t *in = *met; in; in = in->met) tf_walk(w, &in->id, sizeof in->id);
 }

@@ -53,7 +53,7 @@ TF_INLINE void tf_peers_look(const tf_feature_plan_t *plan, tf_lane_instrument_t
 void tf_peers_walk(tf_lane_instrument_t *instrument, uint32_t peer_cnt, tf_walk_t *walk);
 
 /* Who has met, in that order; loading binds them again, all of them as they were: an instrument's readers in their order. instruments: the
- * lane's (instrument_cnt), none of which has met when it is loaded. */
+ * lane's (instrument_cnt), none of which has met when it is loaded. Counted as if all had met. */
 void tf_peers_walk_met(const tf_feature_plan_t *plan, const tf_instrument_t *names,
                        tf_lane_instrument_t *instruments, uint32_t instrument_cnt,
                        tf_lane_instrument_t **met, tf_walk_t *walk);

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/wait.h"
+#include "serve/texts.h"
 #include "stage/tell.h"
 
 const char *const tf_hop_names[TF_HOP_CNT] = {"decode", "buffer", "features",         "model",
@@ -24,6 +26,7 @@ static void record_hops(tf_lane_t *lane, const tf_tick_hops_t *hops) {
 
 static void push_decisions(tf_lane_t *lane, const tf_decision_t *decisions, uint32_t cnt,
                            const tf_tick_hops_t *hops) {
+  uint32_t turn = 0;
   for (uint32_t i = 0; i < cnt; i++) {
     tf_ring_decision_t record = {decisions[i], hops->origin, hops->decided};
     while (TF_UNLIKELY(tf_ring_push_sized(lane->ring, &record, 1, sizeof record) == 0)) {
@@ -33,7 +36,7 @@ static void push_decisions(tf_lane_t *lane, const tf_decision_t *decisions, uint
         return;
       }
       lane->ring_full_waits++;
-      tf_spin_pause();
+      tf_wait_turn(&turn);
     }
   }
 }
@@ -224,7 +227,8 @@ TF_COLD static void on_control(tf_lane_t *lane, const tf_event_t *e) {
     tf_compute_pause(&lane->compute, e->u.model.model_idx, e->u.model.until_ns);
     return;             /* the engine's own */
   case TF_CONTROL_SWAP: /* a warm start is with the config's version */
-    if (!lane->warming) tf_compute_swap(&lane->compute, e);
+    if (!lane->warming && e->u.model.model_idx != TF_TEXTS_MODEL_IDX)
+      tf_compute_swap(&lane->compute, e);
     return;
   case TF_CONTROL_SEQUENCE: /* a live engine began with it already */
     if (!lane->warming && (uint64_t)e->u.control.position > lane->decide.decision_seq)

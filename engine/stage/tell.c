@@ -46,6 +46,31 @@ const void *tf_tell_state(void *self, uint32_t instrument_idx, tf_market_row_t *
   return lane->instruments[instrument_idx].features;
 }
 
+/* Do the sections hold what the instrument's slots say? What a bar has changed since the tick is in the slots alone. */
+static bool is_in_sections(const tf_lane_t *lane, const tf_lane_instrument_t *in) {
+  const tf_feature_plan_t *plan   = lane->compute.plan;
+  const tf_seat_t         *seat   = in->market.seat;
+  const double            *slots  = in->features;
+  const bool               counts = lane->universe.members[in->id].is_in && seat->is_fit;
+  for (const tf_feature_run_t *r = plan->tick_runs, *end = r + plan->tick_run_cnt; r != end; r++) {
+    if (r->work != TF_FEATURE_WORK_CROSSES) continue;
+    for (const tf_feature_cross_t *c = plan->crosses + r->first, *to = c + r->cnt; c != to; c++) {
+      const void  *section = seat->sections + c->section * seat->section_bytes;
+      const double there   = plan->cross_table->section_value(section, seat->member);
+      const bool   is_one  = counts && __builtin_fabs(slots[c->in]) <= TF_VECTOR_MAGNITUDE_MAX;
+      if (c->puts && (is_one ? there != slots[c->in] : there == there)) return false;
+    }
+  }
+  return true;
+}
+
+bool tf_tell_is_settled(void *self, uint32_t instrument_idx) {
+  const tf_lane_t *lane = self;
+  if (instrument_idx >= lane->instrument_cap) return false;
+  const tf_lane_instrument_t *in = &lane->instruments[instrument_idx];
+  return !in->is_queued && (!in->market.seat || is_in_sections(lane, in));
+}
+
 /* ---- to whom ---- */
 
 static tf_remote_t *told(const tf_compute_model_t *m) {

@@ -19,5 +19,6 @@ void tf_tell_gone(const tf_compute_t *compute, const uint32_t *ids, uint32_t cnt
 /* The source of serve/child_market.h; lane: a tf_lane_t. */
 const void *tf_tell_tick(void *lane, uint32_t instrument_idx, tf_market_row_t *row);
 const void *tf_tell_state(void *lane, uint32_t instrument_idx, tf_market_row_t *row);
+bool        tf_tell_is_settled(void *lane, uint32_t instrument_idx);
 
 #endif

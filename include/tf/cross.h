@@ -46,6 +46,7 @@ typedef struct tf_cross_table {
   /* member < member_cap. */
   void (*section_put)(void *section, uint32_t member, double x);
   uint32_t (*section_member_cnt)(const void *section);
+  double (*section_value)(const void *section, uint32_t member); /* NaN: it is not in */
 } tf_cross_table_t;
 
 /* An instrument's place in the sections of its lane, by number of the plan's. */

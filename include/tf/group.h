@@ -9,14 +9,14 @@
 #ifndef TF_GROUP_H
 #define TF_GROUP_H
 
-#include "tf/err.h"
+#include "tf/broker.h"
 
 #define TF_GROUP_MEMBERS_MAX    256u
 #define TF_GROUP_PARTITIONS_MAX 4096u
 #define TF_GROUP_NAME_BYTES     32u /* of a group, of a member: with the NUL */
 #define TF_GROUP_NOBODY         UINT16_MAX
 #define TF_GROUP_MAGIC          UINT64_C(0x31707567666b6974) /* "tikfgup1" */
-#define TF_GROUP_VERSION        1u
+#define TF_GROUP_VERSION        2u
 
 typedef struct tf_group_head {
   uint64_t magic;
@@ -47,10 +47,13 @@ typedef struct tf_group_partition {
   uint32_t epoch;  /* the fencing number: a larger one with each start of an engine for it */
   uint16_t member; /* place; TF_GROUP_NOBODY */
   uint16_t reserved;
+  /* how far its engine was at the holder's last renewal, for people; saturating */
+  uint32_t events_behind;    /* messages of its feeds that it had not read */
+  uint32_t decisions_behind; /* made, and not delivered */
 } tf_group_partition_t;
 
 TF_STATIC_ASSERT(sizeof(tf_group_head_t) == 64 && sizeof(tf_group_member_t) == 64 &&
-                     sizeof(tf_group_partition_t) == 8,
+                     sizeof(tf_group_partition_t) == 16,
                  "part of the table's format");
 
 typedef struct tf_group_table {
@@ -69,13 +72,12 @@ typedef enum tf_group_result {
 } tf_group_result_t;
 
 typedef struct tf_group_store_config {
-  const char *group;      /* the name */
-  const char *url;        /* of a broker; NULL where the store wants none */
-  const char *dir;        /* of the store "dir" */
+  const char *group; /* the name */
+  tf_broker_config_t
+      broker;      /* all NULL where the store wants none; name and stream: the store's to choose */
+  const char *dir; /* of the store "dir" */
   uint64_t    timeout_ns; /* of one call; a snapshot's may take more, one timeout a chunk */
   bool        may_create; /* make what is not there (a stream); else an empty one is told as such */
-  const char *user, *password_file, *token_file;  /* secrets: mode 600 (core/secret.h) */
-  const char *ca_file, *cert_file, *tls_key_file; /* NULL: none */
 } tf_group_store_config_t;
 
 /* What a snapshot is of; of two the one with the higher ingest_seq is the newer. */

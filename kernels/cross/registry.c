@@ -16,4 +16,5 @@ const tf_cross_table_t tf_cross_table = {.crosses            = CROSSES,
                                          .section_bytes      = tf_section_bytes,
                                          .section_init       = tf_section_init,
                                          .section_put        = tf_section_put,
-                                         .section_member_cnt = tf_section_member_cnt};
+                                         .section_member_cnt = tf_section_member_cnt,
+                                         .section_value      = tf_section_value};

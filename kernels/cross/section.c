@@ -211,6 +211,12 @@ uint32_t tf_section_member_cnt(const void *section) {
   return ((const tf_section_t *)section)->member_cnt;
 }
 
+double tf_section_value(const void *section, uint32_t member) {
+  const tf_section_t *s = section;
+  TF_ASSERT(member < s->member_cap);
+  return tf_section_of(s, member);
+}
+
 size_t tf_section_bytes(uint32_t member_cap) {
   TF_ASSERT(member_cap >= 1 && member_cap <= TF_SECTION_MEMBERS_MAX);
   return tf_align_up(sizeof(tf_section_t) + ((size_t)member_cap + 1) * sizeof(tf_section_node_t),

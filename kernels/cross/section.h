@@ -50,5 +50,6 @@ size_t   tf_section_bytes(uint32_t member_cap);
 void     tf_section_init(void *section, uint32_t member_cap, uint32_t reads);
 void     tf_section_put(void *section, uint32_t member, double x);
 uint32_t tf_section_member_cnt(const void *section);
+double   tf_section_value(const void *section, uint32_t member);
 
 #endif

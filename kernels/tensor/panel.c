@@ -25,6 +25,26 @@ void tf_panel_pack(const float *b, size_t k_step, size_t n_step, uint32_t k, uin
   }
 }
 
+/* One row's sums of a panel, and its biases: of a last panel only what is within the row. */
+#define FINISH(isa)                                                                                \
+  __attribute__((always_inline)) TF_LANES_TARGET_##isa static inline void finish_##isa(            \
+      const tf_panel_product_t *p, const tf_lanes_##isa##_t *sum, uint32_t row, uint32_t column,   \
+      float row_shift) {                                                                           \
+    const uint32_t       cnt = p->n - column < TF_PANEL ? p->n - column : TF_PANEL;                \
+    float               *c   = p->c + row * p->c_step + column;                                    \
+    TF_ALIGNED(64) float part[TF_PANEL], padded[TF_PANEL] = {0.0f};                                \
+    const float         *shift = p->bias ? p->bias + column : padded;                              \
+    float               *to    = cnt == TF_PANEL ? c : part;                                       \
+    if (p->bias && cnt < TF_PANEL) shift = memcpy(padded, shift, cnt * sizeof *c);                 \
+    _Pragma("GCC unroll 16") for (uint32_t v = 0; v < TF_PANEL / TF_LANES_WIDTH_##isa; v++) {      \
+      const uint32_t     at = v * TF_LANES_WIDTH_##isa;                                            \
+      tf_lanes_##isa##_t x  = tf_lanes_add_##isa(sum[v], tf_lanes_loadu_##isa(shift + at));        \
+      tf_lanes_storeu_##isa(to + at, tf_lanes_add_##isa(x, tf_lanes_set_##isa(row_shift)));        \
+    }                                                                                              \
+    if (to == part) memcpy(c, part, cnt * sizeof *c);                                              \
+  }
+TF_LANES_EACH(FINISH)
+
 /* rows and panels are constants where this is inlined, so that sums stay in registers. */
 #define BLOCK(isa)                                                                                 \
   __attribute__((always_inline)) TF_LANES_TARGET_##isa static inline void block_##isa(             \
@@ -49,21 +69,9 @@ void tf_panel_pack(const float *b, size_t k_step, size_t n_step, uint32_t k, uin
       }                                                                                            \
     _Pragma("GCC unroll 4") for (uint32_t r = 0; r < rows; r++)                                    \
         _Pragma("GCC unroll 8") for (uint32_t n = 0; n < panels; n++) {                            \
-      const uint32_t       column = (panel + n) * TF_PANEL;                                        \
-      const uint32_t       cnt    = p->n - column < TF_PANEL ? p->n - column : TF_PANEL;           \
-      TF_ALIGNED(64) float part[TF_PANEL];                                                         \
-      float               *c               = p->c + (row + r) * p->c_step + column;                \
-      float               *to              = cnt == TF_PANEL ? c : part;                           \
-      TF_ALIGNED(64) float shift[TF_PANEL] = {0.0f};                                               \
-      if (p->bias) memcpy(shift, p->bias + column, cnt * sizeof *c);                               \
-      const float row_shift = p->row_bias ? p->row_bias[row + r] : 0.0f;                           \
-      _Pragma("GCC unroll 16") for (uint32_t v = 0; v < V; v++) {                                  \
-        const uint32_t     at = v * TF_LANES_WIDTH_##isa;                                          \
-        tf_lanes_##isa##_t x  = sum[(r * panels + n) * V + v];                                     \
-        x                     = tf_lanes_add_##isa(x, tf_lanes_load_##isa(shift + at));            \
-        tf_lanes_storeu_##isa(to + at, tf_lanes_add_##isa(x, tf_lanes_set_##isa(row_shift)));      \
-      }                                                                                            \
-      if (to == part) memcpy(c, part, cnt * sizeof *c);                                            \
+      const uint32_t column    = (panel + n) * TF_PANEL;                                           \
+      const float    row_shift = p->row_bias ? p->row_bias[row + r] : 0.0f;                        \
+      finish_##isa(p, sum + (r * panels + n) * V, row + r, column, row_shift);                     \
     }                                                                                              \
   }                                                                                                \
   /* Four rows by two panels; what is left, a row by eight panels, by one. */                      \

@@ -1,6 +1,4 @@
 /* Rows over the root of their mean square (https://arxiv.org/abs/1910.07467): their mean stays. */
 #include "tensor/norm.h"
 
-#define NO_MEAN(x, width) 0.0
-
-TF_NORM(rms_norm, 2, 4, NO_MEAN)
+TF_NORM(rms_norm, 2, 4, false)

@@ -2,6 +2,7 @@
 the protocols of NATS and Redis spoken by hand."""
 import base64
 import json
+import secrets
 import shutil
 import signal
 import socket
@@ -67,12 +68,15 @@ class Broker:
 # ---- NATS ----
 
 class NatsClient:
+    """Its inbox is its own: the answers of one are no other's."""
+
     def __init__(self, port, login=None, host="127.0.0.1"):
         self.socket = socket.create_connection((host, port), timeout=LONG_S)
         self.file = self.socket.makefile("rb")
         self.file.readline()
+        self.inbox = b"in%s." % secrets.token_hex(6).encode()
         hello = {"verbose": False, "headers": True, "no_responders": True, **(login or {})}
-        self.socket.sendall(b"CONNECT " + json.dumps(hello).encode() + b"\r\nSUB in.* 1\r\nPING\r\n")
+        self.socket.sendall(b"CONNECT " + json.dumps(hello).encode() + b"\r\nSUB %s* 1\r\nPING\r\n" % self.inbox)
         line = self.file.readline()
         if not line.startswith(b"PONG"):
             raise ConnectionError(line)
@@ -82,7 +86,7 @@ class NatsClient:
         self.socket.close()
 
     def message(self):
-        """(reply subject, bytes) of the next message to us."""
+        """(tag that it was asked with, bytes) of the next message to us."""
         while True:
             words = self.file.readline().split()
             if not words:
@@ -90,10 +94,24 @@ class NatsClient:
             if words[0] == b"PING":
                 self.socket.sendall(b"PONG\r\n")
             if words[0] in (b"MSG", b"HMSG"):
-                return words[1].decode(), self.file.read(int(words[-1]) + 2)[:-2]
+                return words[1].removeprefix(self.inbox).decode(), self.file.read(int(words[-1]) + 2)[:-2]
+
+    def delivery(self):
+        """(subject, place in its stream, bytes) of a message that a consumer delivers, its headers left out."""
+        while True:
+            words = self.file.readline().split()
+            if not words:
+                raise ConnectionError("the server closed")
+            if words[0] == b"PING":
+                self.socket.sendall(b"PONG\r\n")
+            if words[0] in (b"MSG", b"HMSG"):
+                head = int(words[-2]) if words[0] == b"HMSG" else 0
+                body = self.file.read(int(words[-1]) + 2)[head:-2]
+                if words[3].startswith(b"$JS.ACK."):
+                    return words[1].decode(), int(words[3].split(b".")[5]), body
 
     def send(self, subject, body, tag):
-        self.socket.sendall(b"PUB %s in.%s %d\r\n%s\r\n" % (subject.encode(), str(tag).encode(), len(body), body))
+        self.socket.sendall(b"PUB %s %s%s %d\r\n%s\r\n" % (subject.encode(), self.inbox, str(tag).encode(), len(body), body))
 
     def ask(self, subject, body=b""):
         self.send(subject, body, "x")
@@ -148,6 +166,16 @@ class Nats(Broker):
         client.close()
         return answer["state"]["last_seq"] if "state" in answer else 0
 
+    def newest(self, stream, subject):
+        """(subject, headers, bytes) of the last message to such a subject; None: there is none. Of a stream without any it is not asked:
+        nats-server 2.9.10 ends itself when the stream is just being made."""
+        client = self.client()
+        info = client.api(f"INFO.{stream}")
+        has_any = info.get("state", {}).get("last_seq", 0) > 0
+        answer = client.api(f"MSG.GET.{stream}", {"last_by_subj": subject}) if has_any else {}
+        client.close()
+        return stored(answer["message"]) if "message" in answer else None
+
     def read(self, stream):
         """[(subject, headers, bytes)] in the stream's order."""
         client, got = self.client(), []
@@ -158,18 +186,34 @@ class Nats(Broker):
             for n in numbers:
                 client.send(f"$JS.API.STREAM.MSG.GET.{stream}", b'{"seq":%d}' % n, n)
             answers = {}
-            while not all(f"in.{n}" in answers for n in numbers):  # a cluster may have answered INFO twice
+            while not all(str(n) in answers for n in numbers):  # a cluster may have answered INFO twice
                 where, body = client.message()
                 if json.loads(body).get("error", {}).get("err_code") == NO_LEADER:  # it elects one
                     time.sleep(0.05)
-                    client.send(f"$JS.API.STREAM.MSG.GET.{stream}", b'{"seq":%s}' % where[3:].encode(), where[3:])
+                    client.send(f"$JS.API.STREAM.MSG.GET.{stream}", b'{"seq":%s}' % where.encode(), where)
                 else:
                     answers[where] = body
-            got += [json.loads(answers[f"in.{n}"]) for n in numbers]
+            got += [json.loads(answers[str(n)]) for n in numbers]
         client.close()
         odd = [a["error"] for a in got if "error" in a and a["error"]["err_code"] != NO_MESSAGE]
         assert not odd, odd[:3]
         return [stored(a["message"]) for a in got if "message" in a]
+
+
+    def read_long(self, stream):
+        """The same of a stream with hundreds of thousands, through a consumer: [(subject, body)], and nothing may have been removed."""
+        client, got = self.client(), []
+        last = client.api(f"INFO.{stream}")["state"]["last_seq"]
+        config = {"deliver_policy": "all", "ack_policy": "none", "replay_policy": "instant", "mem_storage": True, "num_replicas": 1}
+        made = json.loads(client.ask(f"$JS.API.CONSUMER.CREATE.{stream}", json.dumps({"stream_name": stream, "config": config}).encode()))
+        while len(got) < last:
+            client.send(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{made['name']}", b'{"batch": 5000, "no_wait": true}', "next")
+            for _ in range(min(5000, last - len(got))):
+                subject, place, body = client.delivery()
+                got.append((subject, body))
+                assert place == len(got), (stream, place, len(got))
+        client.close()
+        return got
 
 
 def stored(message):

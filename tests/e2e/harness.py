@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,20 @@ def run(*args, timeout=300, expect=0):
         raise AssertionError(f"tickfuse {' '.join(map(str, args))}: exit {done.returncode}, expected {expect}\n"
                              f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
     return done.stdout, done.stderr
+
+
+def journal_records(path):
+    """{sequence: its 128 bytes}, of the format in adapters/file/journal_format.h."""
+    data, at, found = pathlib.Path(path).read_bytes(), 64, {}
+    while at + 64 <= len(data):
+        magic, kind, cnt = struct.unpack_from("<III", data, at)
+        assert magic == 0x424A4654, f"no block at byte {at}"
+        at += 64
+        for i in range(cnt if kind == 1 else 0):
+            record = data[at + i * 128:at + (i + 1) * 128]
+            found[struct.unpack_from("<Q", record)[0]] = record
+        at += cnt * 128
+    return found
 
 
 def shm_name():

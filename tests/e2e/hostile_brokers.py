@@ -165,6 +165,32 @@ def source_scenes():
             + [[INFO, Pong(), asks, Answer(info), makes, Answer(made), pulls, d] for d in deliveries])
 
 
+# ---- Kafka: bytes go out, an Answer goes out under the number of the last request ----
+
+class LyingKafka(LyingServer):
+    @staticmethod
+    def play(client, scene):
+        file = client.makefile("rb")
+        for part in scene:
+            size = int.from_bytes(file.read(4), "big")
+            request = file.read(size)
+            if isinstance(part, Answer):
+                part = (4 + len(part.body)).to_bytes(4, "big") + request[4:8] + part.body
+            client.sendall(part)
+        while client.recv(65536):
+            pass
+
+
+def kafka_scenes():
+    """Of the first request, ApiVersions, and of the next one where the first is answered right: produce, fetch, offsets and metadata, v0 to v9."""
+    raw = [b"\xff" * 4, b"\x7f\xff\xff\xff" + b"x" * 100_000, b"\0" * 4, b"\0\0\0\4none", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0" * 5000, b""]
+    bodies = [b"", b"\0\0\x7f\xff\xff\xff", b"\0\0\xff\xff\xff\xff", b"\0\0" + b"\xff" * 10, b"\0\x23", bytes(range(256)) * 4]
+    keys = (0, 1, 2, 3, 18)
+    versions = b"\0\0" + len(keys).to_bytes(4, "big") + b"".join(key.to_bytes(2, "big") + b"\0\0\0\3" for key in keys)
+    later = [b"", b"\0" * 4, b"\x7f\xff\xff\xff", b"\xff" * 64, b"\0\0\0\1" + b"\xff" * 64, bytes(range(256)) * 40]
+    return [[r] for r in raw] + [[Answer(b)] for b in bodies] + [[Answer(versions), Answer(b)] for b in later]
+
+
 def scenes_of(type_):
     return nats_scenes() if type_ == "nats" else redis_scenes()
 

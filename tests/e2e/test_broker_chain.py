@@ -124,7 +124,7 @@ class ThroughJetStream(Chain, unittest.TestCase):
         for subject, headers, body in messages:
             head = b"NATS/1.0\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers.items() if k == "Content-Type").encode() + b"\r\n"
             subject = "COPY" + subject[len("EVENTS"):]
-            client.socket.sendall(b"HPUB %s in.a %d %d\r\n%s%s\r\n" % (subject.encode(), len(head), len(head) + len(body), head, body))
+            client.socket.sendall(b"HPUB %s %sa %d %d\r\n%s%s\r\n" % (subject.encode(), client.inbox, len(head), len(head) + len(body), head, body))
         for _ in messages:
             self.assertIn(b'"seq"', client.message()[1])
         client.close()

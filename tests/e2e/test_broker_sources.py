@@ -102,9 +102,9 @@ class Publisher:
                 to = subject.format(stream=self.stream, n=self.n).encode()
                 head = b"NATS/1.0\r\n" + headers.format(n=self.n).encode() + b"\r\n"
                 if headers:
-                    self.client.socket.sendall(b"HPUB %s in.a %d %d\r\n%s%s\r\n" % (to, len(head), len(head) + len(text), head, text))
+                    self.client.socket.sendall(b"HPUB %s %sa %d %d\r\n%s%s\r\n" % (to, self.client.inbox, len(head), len(head) + len(text), head, text))
                 else:
-                    self.client.socket.sendall(b"PUB %s in.a %d\r\n%s\r\n" % (to, len(text), text))
+                    self.client.socket.sendall(b"PUB %s %sa %d\r\n%s\r\n" % (to, self.client.inbox, len(text), text))
             for _ in range(many):
                 self.client.message()
         except OSError:

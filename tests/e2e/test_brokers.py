@@ -133,6 +133,18 @@ class Exactly:
                 self.finish(self.pump(broker, last))
             self.check(broker, 1000)
 
+    def test_of_two_writers_an_overtaken_one_ends_and_takes_nothing_for_its_own(self):
+        """Both live and number alike: what each counts as delivered are entries of its own."""
+        with self.server() as broker:
+            first = self.pump(broker, ENDLESS, "pause_us=500")
+            self.grows(broker)
+            both = [first, self.pump(broker, ENDLESS, "pause_us=500")]
+            wait_until("the fence", lambda: any("E_SINK_FENCED" in pump.said() for pump in both))
+            counts = [pump.stop()[0] for pump in both]
+            seqs = [self.seq_of(entry) for entry in broker.read("D")]
+            self.assertEqual(seqs, sorted(set(seqs)))
+            self.assertLessEqual(sum(c["acked"] for c in counts), len(seqs), counts)
+
     def test_kills_of_engine_and_broker_with_answers_lost(self):
         """Each round an engine is killed, each fourth with the broker, and each ninth answer is lost."""
         rng = random.Random(8)

@@ -13,26 +13,12 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from frame_consumer import END, HEADER, REASONS, RECORD_BYTES, connect, hello
-from harness import REPLAY_CONFIG, ROOT, SMALL, TICKFUSE, Exchange, engine_args, main, wait_until
+from harness import REPLAY_CONFIG, ROOT, SMALL, TICKFUSE, Exchange, engine_args, journal_records, main, wait_until
 
 CONSUMER = [sys.executable, str(pathlib.Path(__file__).parent / "frame_consumer.py")]
 EVERY = 'strategies=[{name: t, buy: "spread > 0", books: all}]'
 CLIENT_SLOTS = 8192
 LONG = 120  # seconds, for what must come
-
-
-def journal_records(path):
-    """{sequence: its 128 bytes}, of the format in adapters/file/journal_format.h."""
-    data, at, found = pathlib.Path(path).read_bytes(), 64, {}
-    while at + 64 <= len(data):
-        magic, kind, cnt = struct.unpack_from("<III", data, at)
-        assert magic == 0x424A4654, f"no block at byte {at}"
-        at += 64
-        for i in range(cnt if kind == 1 else 0):
-            record = data[at + i * RECORD_BYTES:at + (i + 1) * RECORD_BYTES]
-            found[struct.unpack_from("<Q", record)[0]] = record
-        at += cnt * RECORD_BYTES
-    return found
 
 
 class Engine:

@@ -1,7 +1,10 @@
 """Stop and go on exactly: an engine that is killed over and over leaves the journal of one that was not."""
+import errno
 import json
+import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import struct
@@ -13,7 +16,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import brokers
-from harness import DATA, ROOT, SMALL, TICKFUSE, main, run
+from harness import DATA, ROOT, SMALL, TICKFUSE, main, run, wait_until
 
 MADE = SMALL / "binance_usdm_made.txt"
 REAL = DATA / "binance-usdm" / "btcusdt_20240808.gz"
@@ -150,12 +153,93 @@ class Snapshots(unittest.TestCase):
         self.assertIn("snapshot_continued", err)
         self.assertEqual(first_lines(self.journal), lines)
 
-    def test_a_place_that_takes_no_file_is_told_once_a_snapshot_and_the_decisions_stay(self):
+    def test_a_place_that_takes_no_file_is_told_once_and_the_decisions_stay(self):
         lines, _ = self.whole(MADE)
         _, err = run(*self.command(MADE, "--speed", "20x", snap=self.tmp / "nowhere" / "s.snap"), expect=1)
-        self.assertIn("snapshot_not_written", err)
-        self.assertIn("E_FILE_WRITE", err)
+        told = [line for line in err.splitlines() if "snapshot_not_written name=" in line]
+        self.assertEqual(len(told), 1, err)
+        self.assertIn("E_FILE_WRITE", told[0])
+        self.assertIn("nowhere/s.snap.next.new: No such file or directory", told[0])
         self.assertEqual(first_lines(self.journal), lines)
+
+    def test_another_configs_snapshot_is_refused_with_what_is_another(self):
+        run(*self.command(MADE))
+        before = first_lines(self.journal)
+        _, err = run(*self.command(MADE, "--set", "bars.s1=2s"), expect=1)
+        self.assertIn("E_BOOT_SNAPSHOT", err)
+        self.assertIn("it was taken with other bars than", err)
+        self.assertEqual(first_lines(self.journal), before)
+
+
+class FullDisk(unittest.TestCase):
+    """Its snapshots lie on a disk of 1 MiB, which is filled up while it runs and then has room again."""
+
+    def setUp(self):
+        self.tmp = pathlib.Path(tempfile.mkdtemp(prefix="tf_snapshots_"))
+        self.addCleanup(shutil.rmtree, self.tmp)
+        self.disk = self.tmp / "disk"
+        self.disk.mkdir()
+        mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tickfuse_test", self.disk], capture_output=True, check=False)
+        if mount.returncode:
+            self.skipTest(f"no tmpfs may be mounted here: {mount.stderr.decode()}")
+        self.addCleanup(subprocess.run, ["umount", "-l", self.disk], check=False)
+        self.snap, self.journal = self.disk / "s.snap", self.tmp / "d.journal"
+
+    def names(self):
+        return self.snap, self.snap.with_name("s.snap.1")
+
+    def fill(self, process):
+        """To the last page, at a moment when no snapshot is being written."""
+        while True:
+            process.send_signal(signal.SIGSTOP)
+            os.waitpid(process.pid, os.WUNTRACED)
+            if not list(self.disk.glob("s.snap.*ne*")):
+                break
+            process.send_signal(signal.SIGCONT)
+            time.sleep(0.001)
+        with open(self.disk / "filler", "wb", buffering=0) as filler:
+            try:
+                while filler.write(bytes(4096)) == 4096:
+                    pass
+            except OSError as e:
+                self.assertEqual(e.errno, errno.ENOSPC)
+        kept = [name.read_bytes() for name in self.names()]
+        process.send_signal(signal.SIGCONT)
+        return kept
+
+    def test_decisions_stay_older_snapshots_too_and_it_is_told_once(self):
+        path, log = self.tmp / "config.yaml", self.tmp / "err.txt"
+        path.write_text(CONFIG.format(snap=self.snap, lanes=THREE))
+        command = ["replay", path, "--input", f"binance-usdm:{MADE}", "--decisions", self.journal, "--json"]
+        with open(log, "w", encoding="utf-8") as err:
+            process = subprocess.Popen([TICKFUSE, *map(str, command), "--speed", "1x"], stdout=subprocess.PIPE, stderr=err, cwd=ROOT)
+        self.addCleanup(process.kill)
+
+        def holds(condition):
+            self.assertIsNone(process.poll(), log.read_text())
+            return condition()
+
+        wait_until(lambda: holds(lambda: all(name.exists() for name in self.names())), what="two snapshots")
+        kept = self.fill(process)
+        wait_until(lambda: holds(lambda: "snapshot_not_written" in log.read_text()), what="one that could not be written")
+        more = len(first_lines(self.journal)) + 30  # in half a second, in which it is tried again and again
+        wait_until(lambda: holds(lambda: len(first_lines(self.journal)) >= more), what="decisions")
+        self.assertEqual([name.read_bytes() for name in self.names()], kept)
+        (self.disk / "filler").unlink()
+        wait_until(lambda: "snapshot_written_again" in log.read_text(), what="one that was written again")
+        out, _ = process.communicate(timeout=60)
+        err = log.read_text()
+        self.assertEqual(process.returncode, 0, err)
+        self.assertEqual(err.count("snapshot_not_written"), 1, err)
+        self.assertIn("No space left on device", err)
+        self.assertGreater(int(re.search(r"snapshot_written_again .*failed=(\d+)", err).group(1)), 1)
+        self.assertEqual(json.loads(out)["ledger"]["residual"], 0)
+        lines = first_lines(self.journal)
+        for name in (self.journal, *self.names()):
+            name.unlink()
+        run(*command)
+        self.assertEqual(first_lines(self.journal), lines)
+        self.assertGreater(len(lines), 200)
 
 
 class FromABroker(unittest.TestCase):

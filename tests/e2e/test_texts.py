@@ -165,8 +165,10 @@ class Texts(unittest.TestCase):
     def test_explain_reads_texts_as_the_run_did(self):
         source = self.lines([text("BTC.DESK", BAD, 1), text("BTC.DESK", GOOD, 2)])
         out, _ = run("explain", "2", "--config", self.config(), "--input", source, "--json")
-        self.assertIn("text_score", out)
-        self.assertEqual(json.loads(out)["decision"]["action"], "BUY")
+        told = json.loads(out)
+        self.assertEqual(told["decision"]["action"], "BUY")
+        self.assertEqual((told["cause"]["event"]["label"], told["cause"]["event"]["label_name"]), (2, "positive"))
+        self.assertEqual([f["label_name"] for f in told["features"] if f["feature"] == "text_label"], ["positive"])
 
     def test_a_file_that_is_no_texts_model_is_refused_by_name(self):
         wrong = self.at / "wrong.safetensors"

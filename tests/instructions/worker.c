@@ -61,7 +61,7 @@ static void begin(uint32_t input_cnt, uint32_t handed_cnt, bool is_market) {
                                          .deadline_ticks = UINT64_MAX,
                                          .has_market     = is_market};
   rig.market         = (tf_child_market_t){
-              .source         = {NULL, source_tick, source_state},
+              .source         = {.tick = source_tick, .state = source_state},
               .mem_bytes      = MEM_BYTES,
               .instrument_cnt = INSTRUMENTS,
               .is_seated      = rig.is_seated,

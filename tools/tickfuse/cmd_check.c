@@ -6,7 +6,11 @@
 #include "cli.h"
 #include "cmd_config.h"
 #include "core/error.h"
+#include "group_notes.h"
+#include "snapshot_state.h"
 #include "tf/sink.h"
+
+#define NOTES_MAX 32u
 
 static const tf_config_known_t *known_names;
 
@@ -45,7 +49,7 @@ static int read_arguments(int argc, char **argv, arguments_t *args) {
        "lay one value over the file, as in `run` (engine.idle=spin,\n"
        "                             feeds.0.url=ws://127.0.0.1:9001); may be given several times", args->sets, &args->set_cnt},
       {"--json", NULL,
-       "one object: file, ok, hash, values, notes, models, connections;\n"
+       "one object: file, ok, hash, values, notes, models, snapshot, connections;\n"
        "                             or file, ok, errors",                                          NULL,       &args->json   },
   };
   const tf_cli_spec_t spec = {
@@ -55,8 +59,9 @@ static int read_arguments(int argc, char **argv, arguments_t *args) {
           "line and\n"
           "column, a --set argument, the profile, or the default; then the connections that a "
           "live\n"
-          "run would make and what each carries, and where each model may be answered. All errors "
-          "found are listed.\n"
+          "run would make and what each carries, where each model may be answered, and how its "
+          "snapshots stand.\n"
+          "All errors found are listed.\n"
           "Exit status: 0 the config is good, 2 it is not. `tickfuse schema` lists every key.",
       .options        = options,
       .option_cnt     = TF_ARRAY_CNT(options),
@@ -145,11 +150,23 @@ static void print_places(const tf_config_t *config) {
 static uint32_t all_notes(const tf_config_t *config, char notes[][TF_CONFIG_ERROR_TEXT_BYTES],
                           uint32_t cap) {
   uint32_t cnt = missing_workers(config, notes, missing_files(config, notes, cap), cap);
-  return sinks_on_lane(config, notes, cnt, cap);
+  return tf_group_notes(config, notes, sinks_on_lane(config, notes, cnt, cap), cap);
+}
+
+/* Where snapshots lie, and what would be in the way of going on from them. */
+static void print_snapshots(const tf_config_t *config) {
+  tickfuse_snapshot_state_t state;
+  char                      text[256];
+  if (!tickfuse_snapshot_look(config, &state)) return;
+  tickfuse_snapshot_say(&state, text, sizeof text);
+  printf("snapshot %s: %s\n", state.path, text);
+  if (state.trouble[0]) printf("note: engine.snapshot: %s\n", state.trouble);
+  for (uint32_t i = 0; i < state.inexact_cnt && state.is_exact; i++)
+    printf("note: engine.snapshot_restore: %s\n", state.inexact[i]);
 }
 
 static void print_text(const tf_config_t *config) {
-  char   notes[8][TF_CONFIG_ERROR_TEXT_BYTES], origin[512];
+  char   notes[NOTES_MAX][TF_CONFIG_ERROR_TEXT_BYTES], origin[512];
   size_t path_width = 0, text_width = 0;
   for (const tf_config_value_t *v = config->values; v; v = v->next) {
     size_t text_cnt = strlen(v->text);
@@ -160,8 +177,9 @@ static void print_text(const tf_config_t *config) {
     printf("%-*s  %-*s  # %s\n", (int)path_width, v->path, (int)text_width, v->text,
            tf_config_origin_text(config, v, origin, sizeof origin));
   print_places(config);
+  print_snapshots(config);
   if (deep_check) deep_check->print(config, stdout);
-  uint32_t note_cnt = all_notes(config, notes, 8);
+  uint32_t note_cnt = all_notes(config, notes, NOTES_MAX);
   for (uint32_t i = 0; i < note_cnt; i++) printf("note: %s\n", notes[i]);
   printf("%s: ok, hash %016llx\n", config->path, (unsigned long long)config->hash);
 }
@@ -189,7 +207,7 @@ static json_t *json_of_places(const tf_config_t *config) {
 
 static json_t *json_of_config(const tf_config_t *config) {
   static const char *const origins[] = {"default", "profile", "file", "set"};
-  char                     notes[8][TF_CONFIG_ERROR_TEXT_BYTES], origin[512], hash[17];
+  char                     notes[NOTES_MAX][TF_CONFIG_ERROR_TEXT_BYTES], origin[512], hash[17];
   json_t                  *values = json_array(), *remarks = json_array();
   for (const tf_config_value_t *v = config->values; v; v = v->next) {
     json_t *value = json_object();
@@ -200,7 +218,7 @@ static json_t *json_of_config(const tf_config_t *config) {
                         text_of(tf_config_origin_text(config, v, origin, sizeof origin)));
     json_array_append_new(values, value);
   }
-  uint32_t note_cnt = all_notes(config, notes, 8);
+  uint32_t note_cnt = all_notes(config, notes, NOTES_MAX);
   for (uint32_t i = 0; i < note_cnt; i++) json_array_append_new(remarks, text_of(notes[i]));
   snprintf(hash, sizeof hash, "%016llx", (unsigned long long)config->hash);
   json_t *object = json_object();
@@ -210,6 +228,9 @@ static json_t *json_of_config(const tf_config_t *config) {
   json_object_set_new(object, "values", values);
   json_object_set_new(object, "notes", remarks);
   json_object_set_new(object, "models", json_of_places(config));
+  tickfuse_snapshot_state_t state;
+  if (tickfuse_snapshot_look(config, &state))
+    json_object_set_new(object, "snapshot", tickfuse_snapshot_json(&state));
   if (deep_check) json_object_set_new(object, "connections", deep_check->json(config));
   return object;
 }

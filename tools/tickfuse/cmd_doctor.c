@@ -6,7 +6,9 @@
 #include "cli.h"
 #include "core/clock.h"
 #include "doctor.h"
+#include "doctor_group.h"
 #include "doctor_models.h"
+#include "snapshot_state.h"
 
 #define FINDINGS_MAX 64
 
@@ -27,6 +29,31 @@ static void examine(const doctor_check_t *checks, uint32_t cnt, const doctor_hos
     checks[i].run(host, f);
     all->grade_cnt[f->grade]++;
   }
+}
+
+static void examine_group(const tf_config_t *config, findings_t *all) {
+  TF_ASSERT(all->cnt < FINDINGS_MAX);
+  doctor_finding_t *f = &all->rows[all->cnt];
+  if (!doctor_group_examine(config, f)) return;
+  all->cnt++;
+  all->grade_cnt[f->grade]++;
+}
+
+/* With a config that has snapshots: can it go on from them? */
+static void examine_snapshots(const tf_config_t *config, findings_t *all) {
+  tickfuse_snapshot_state_t s;
+  if (!config || !tickfuse_snapshot_look(config, &s)) return;
+  TF_ASSERT(all->cnt < FINDINGS_MAX);
+  doctor_finding_t *f = &all->rows[all->cnt++];
+  f->id               = "snapshots";
+  tickfuse_snapshot_say(&s, f->value, sizeof f->value);
+  if (s.trouble[0])
+    doctor_say(f, DOCTOR_BAD, s.trouble, "make its folder one that the engine may write to");
+  else if (s.is_exact && s.inexact_cnt > 0)
+    doctor_say(f, DOCTOR_WARN, s.inexact[0], "tickfuse check lists all of these");
+  else
+    doctor_say(f, DOCTOR_GOOD, "its folder takes files", "");
+  all->grade_cnt[f->grade]++;
 }
 
 static void print_grade(const findings_t *all, doctor_grade_t grade) {
@@ -98,7 +125,9 @@ static int read_arguments(int argc, char **argv, arguments_t *args) {
           "Says what on this host costs latency, and what to do about it. Takes about a second.\n"
           "With CONFIG it says too where each of its models would be answered here, and why: the\n"
           "models are loaded and timed on the CPU, and where backend auto is open, in their "
-          "worker.",
+          "worker;\n"
+          "whether its snapshots' folder takes files, and whether the store of its group answers, "
+          "and how soon.",
       .options        = options,
       .option_cnt     = TF_ARRAY_CNT(options),
       .positional     = &args->config,
@@ -136,6 +165,8 @@ int tf_cmd_doctor(int argc, char **argv) {
   code = args.config ? doctor_models_examine(&models, args.config, args.sets, args.set_cnt)
                      : TF_EXIT_DONE;
   if (code == TF_EXIT_DONE) {
+    if (models.config) examine_group(models.config, &all);
+    examine_snapshots(models.config, &all);
     if (args.json)
       print_json(&all, &models);
     else

@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "group_args.h"
+#include "group_http.h"
 #include "group_status.h"
 #include "registry.h"
 #include "snapshot_group.h"
@@ -34,14 +35,15 @@ typedef struct arguments {
 
 static int read_arguments(int argc, char **argv, arguments_t *args) {
   const tf_cli_option_t options[] = {
-      {"--status", NULL,        "show the group: members, partitions, epochs, snapshots; takes nothing",
-       NULL,                                                                                                         &args->status     },
+      {"--status", NULL,
+       "show the group: members, partitions, epochs, lags, snapshots; takes nothing",                 NULL,
+       &args->status                                                                                                                },
       {"--for",    "T",         "leave after this time, as in 10s; without it, at SIGINT or SIGTERM",
-       args->run_for,                                                                                                &args->run_for_cnt},
-      {"--set",    "KEY=VALUE", "override a config key, here and for each engine",                       args->sets,
-       &args->set_cnt                                                                                                                  },
-      {"--json",   NULL,        "print the status, or what came of it, as one JSON object",              NULL,
-       &args->json                                                                                                                     },
+       args->run_for,                                                                                             &args->run_for_cnt},
+      {"--set",    "KEY=VALUE", "override a config key, here and for each engine",                    args->sets,
+       &args->set_cnt                                                                                                               },
+      {"--json",   NULL,        "print the status, or what came of it, as one JSON object",           NULL,
+       &args->json                                                                                                                  },
   };
   const tf_cli_spec_t spec = {"group CONFIG [--status] [--for T] [--set KEY=VALUE] [--json]",
                               "Joins the group that the config names, takes its share of the "
@@ -119,12 +121,14 @@ static void print_end(const tf_group_run_t *run, bool is_json) {
   json_decref(object);
 }
 
-static tf_err_t take_part(tf_group_run_t *run, uint64_t run_ns) {
+static tf_err_t take_part(tf_group_run_t *run, tf_group_http_t *http, uint64_t run_ns) {
   uint64_t begin_ns = tf_clock_monotonic_ns();
   tf_err_t err      = TF_OK;
-  while (tf_group_run_pass(run, &err))
+  while (tf_group_run_pass(run, &err)) {
+    tf_group_http_show(http, run);
     if (signals || (run_ns && tf_clock_monotonic_ns() - begin_ns >= run_ns))
       tf_group_leave(&run->group);
+  }
   return err;
 }
 
@@ -132,6 +136,7 @@ static tf_err_t run_member(const tf_config_t *config, const arguments_t *args,
                            const tf_group_store_t *store, void *state) {
   static tf_group_run_t  run;
   static tf_group_args_t engine_args;
+  static tf_group_http_t http;
   char                   name[TF_GROUP_NAME_BYTES], program[1024];
   uint64_t               wall_ns    = tf_clock_wall_ns();
   tf_group_run_config_t  run_config = {
@@ -151,12 +156,14 @@ static tf_err_t run_member(const tf_config_t *config, const arguments_t *args,
   tf_err_t err = tf_group_args_init(&engine_args, config, program_of(config, program), args->sets,
                                     args->set_cnt);
   if (!err) err = tf_group_run_init(&run, &run_config);
+  if (!err) err = tf_group_http_init(&http, config);
   signal(SIGINT, on_signal);
   signal(SIGTERM, on_signal);
   if (!err)
     tf_log(TF_LOG_NOTICE, "group_member", "group=%s member=%s partitions=%u store=%s",
            config->group.name, run_config.lease.member, config->group.partitions, store->name);
-  if (!err) err = take_part(&run, args->run_ns);
+  if (!err) err = take_part(&run, &http, args->run_ns);
+  tf_group_http_fini(&http);
   tf_group_run_fini(&run);
   tf_group_args_fini(&engine_args);
   if (!err) print_end(&run, args->json);
@@ -174,7 +181,7 @@ int tf_cmd_group(int argc, char **argv) {
   if (code != TF_EXIT_DONE) return code;
   tf_log_level_set((tf_log_level_t)config->engine.log_level);
   tf_err_t err = tickfuse_group_store(config, args.status ? STATUS_NS : config->group.lease_ns / 8,
-                                      &store, &state);
+                                      !args.status, &store, &state);
   if (!err && args.status)
     err = tf_group_status_print(config, store, state, args.json);
   else if (!err)

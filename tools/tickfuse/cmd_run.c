@@ -26,7 +26,7 @@ static bool read_number(const char *option, const char *text, uint64_t max, uint
 
 /* Before anything is opened. An engine by itself knows no {partition}. Exit code, or -1 to go on. */
 static int join_group(const in_group_t *g, const tf_config_t *config, tf_live_options_t *live) {
-  uint32_t                 partition, fd;
+  uint32_t                 partition = 0, fd;
   char                     where[512];
   const tf_config_value_t *place = tf_group_args_place(config);
   if (place && !g->partition_cnt)
@@ -41,7 +41,7 @@ static int join_group(const in_group_t *g, const tf_config_t *config, tf_live_op
   tf_snapshot_store_t store;
   if (g->lease_fd_cnt) {
     if (!read_number("--lease-fd", g->lease_fd[0], INT32_MAX, &fd)) return TF_EXIT_USAGE;
-    err = tf_live_lease_start((int)fd);
+    err = tf_live_lease_start((int)fd, partition, live->epoch);
   }
   if (!err && g->partition_cnt && config->engine.snapshot) {
     err = tickfuse_snapshots_of_group(config, &store);

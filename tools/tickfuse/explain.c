@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "boot/text_source.h"
 #include "core/error.h"
 #include "event_text.h"
 #include "policy/rule.h"
@@ -220,7 +221,12 @@ static json_t *event_json(const tf_explain_t *x) {
       safe[at++] = *p++;
     }
   }
-  return json_loadb(safe, at, 0, NULL);
+  json_t     *event = json_loadb(safe, at, 0, NULL);
+  const char *word  = x->cause.kind == TF_EVENT_TEXT && x->cause.u.text.miss == TF_TEXT_MISS_NONE
+                          ? tf_text_source_label(x->engine->texts, x->cause.u.text.label)
+                          : NULL;
+  if (word) json_object_set_new(event, "label_name", json_string(word));
+  return event;
 }
 
 static const char *const end_words[] = {
@@ -266,6 +272,13 @@ static json_t *book_json(const tf_explain_t *x) {
   return root;
 }
 
+/* What the label is called whose number feature i is; NULL: it is none. */
+static const char *label_word(const tf_explain_t *x, uint32_t i) {
+  const bool is_label = strcmp(tf_feature_plan_label(&x->engine->plan, i), "text_label") == 0;
+  return is_label && x->row[i] >= 0.0 ? tf_text_source_label(x->engine->texts, (uint32_t)x->row[i])
+                                      : NULL;
+}
+
 static json_t *features_json(const tf_explain_t *x) {
   const tf_feature_plan_t *plan = &x->engine->plan;
   json_t                  *list = json_array();
@@ -274,6 +287,8 @@ static json_t *features_json(const tf_explain_t *x) {
     json_object_set_new(one, "feature", json_string(tf_feature_plan_label(plan, i)));
     json_object_set_new(one, "ready", json_boolean(isfinite(x->row[i])));
     json_object_set_new(one, "value", number(x->row[i]));
+    const char *word = label_word(x, i);
+    if (word) json_object_set_new(one, "label_name", json_string(word));
     json_array_append_new(list, one);
   }
   return list;
@@ -502,6 +517,7 @@ static void print_pairs(const json_t *list, const char *name, FILE *out) {
   json_array_foreach((json_t *)(uintptr_t)list, i, one) {
     fprintf(out, "           %-40s ", text_of(one, name));
     print_value(json_object_get(one, "value"), out);
+    if (json_object_get(one, "label_name")) fprintf(out, " (%s)", text_of(one, "label_name"));
     fprintf(out, "\n");
   }
 }

@@ -59,6 +59,9 @@ static json_t *json_of_partition(const tf_group_table_t *table, const tf_group_s
   json_object_set_new(row, "partition", json_integer(i));
   json_object_set_new(row, "epoch", json_integer(p->epoch));
   json_object_set_new(row, "member", name ? json_string(name) : json_null());
+  json_object_set_new(row, "events_behind", name ? json_integer(p->events_behind) : json_null());
+  json_object_set_new(row, "decisions_behind",
+                      name ? json_integer(p->decisions_behind) : json_null());
   json_object_set_new(row, "snapshot", json_of_snapshot(store, state, i));
   return row;
 }
@@ -81,6 +84,10 @@ static void print_text(const json_t *status) {
     const char   *member   = json_string_value(json_object_get(row, "member"));
     printf("%04zu  epoch %-11lld %-31s", i,
            (long long)json_integer_value(json_object_get(row, "epoch")), member ? member : "-");
+    if (member)
+      printf(" behind %lld events, %lld decisions;",
+             (long long)json_integer_value(json_object_get(row, "events_behind")),
+             (long long)json_integer_value(json_object_get(row, "decisions_behind")));
     if (json_is_object(snapshot))
       printf(" snapshot %.1f s old, decision %lld",
              json_real_value(json_object_get(snapshot, "age_seconds")),

@@ -22,6 +22,7 @@
 #include "live_alarms.h"
 #include "live_capture.h"
 #include "live_intakes.h"
+#include "live_lease.h"
 #include "live_metadata.h"
 #include "live_plan.h"
 #include "live_routes.h"
@@ -412,6 +413,14 @@ static tf_err_t check_exact(const tf_config_t *config) {
   return TF_OK;
 }
 
+/* Of a group, and all that it reads stays in brokers' streams: held up, it loses nothing, and its successor would not make again
+ * what it dropped. */
+static bool may_hold_lane(const tf_config_t *config, const tf_live_options_t *options) {
+  bool may = options->epoch != 0;
+  for (uint32_t i = 0; i < config->feed_cnt; i++) may &= tf_live_intakes_keep(&config->feeds[i]);
+  return may;
+}
+
 static tf_err_t start_control(const tf_config_t *config) {
   if (!config->control.path && !tf_serving_wants_control(config) && !tf_engine_continues(&engine))
     return TF_OK;
@@ -475,6 +484,7 @@ static void wait_for_end(const tf_live_options_t *options) {
       is_over = true;
       tf_engine_stop(&engine);
     }
+    tf_live_lease_tell(&engine);
     nanosleep(&(struct timespec){.tv_nsec = WAIT_NS}, NULL);
   }
 }
@@ -510,7 +520,8 @@ static void report(const tf_live_options_t *options) {
 }
 
 static int run(const tf_config_t *config, const tf_live_options_t *options) {
-  tf_engine_options_t engine_options = {.epoch = options->epoch};
+  tf_engine_options_t engine_options = {.epoch      = options->epoch,
+                                        .holds_lane = may_hold_lane(config, options)};
   (void)tickfuse_warm_versions(config, &engine_options);
   tf_err_t err = tf_engine_init(&engine, config, tickfuse_registry(), &engine_options);
   if (!err) err = tf_live_plan_make(&live.plan, config);

@@ -116,6 +116,11 @@ tf_err_t tf_live_intakes_check(const tf_config_feed_t *f, const tf_feed_t *feed,
   return TF_OK;
 }
 
+bool tf_live_intakes_keep(const tf_config_feed_t *f) {
+  const tf_intake_t *intake = strcmp(f->venue, "events") == 0 ? find(f->from) : NULL;
+  return intake && intake->check; /* of a broker: see check_broker */
+}
+
 static void config_of(tf_live_intake_t *row, const tf_config_t *config,
                       const tf_live_connection_t *connection) {
   const tf_config_feed_t *f  = &config->feeds[connection->feed_idx];

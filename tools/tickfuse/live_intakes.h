@@ -30,6 +30,9 @@ typedef struct tf_live_intakes {
  * E_SOURCE_CONFIG. Of a feed that sessions bring: none of an intake's keys may be set. */
 tf_err_t tf_live_intakes_check(const tf_config_feed_t *f, const tf_feed_t *feed, const char **key);
 
+/* What it brings stays where it was read until it is wanted: a broker's stream. */
+bool tf_live_intakes_keep(const tf_config_feed_t *f);
+
 /* Makes the row's inbox and source, and opens its intake: from then on something may come. */
 tf_err_t tf_live_intakes_start(tf_live_intakes_t *intakes, const tf_config_t *config,
                                const tf_live_plan_t *plan, uint32_t row_idx,

@@ -3,9 +3,12 @@
 #ifndef TICKFUSE_LIVE_LEASE_H
 #define TICKFUSE_LIVE_LEASE_H
 
-#include "tf/err.h"
+#include "boot/engine.h"
 
 /* fd: of the page. E_GROUP_LEASE, E_CORE_THREAD. The thread lives as long as the process. */
-tf_err_t tf_live_lease_start(int fd);
+tf_err_t tf_live_lease_start(int fd, uint32_t partition, uint32_t epoch);
+
+/* Tells the supervisor that the engine lives, and how far it is; nothing where it has none. The thread that waits for the engine. */
+void tf_live_lease_tell(const tf_engine_t *engine);
 
 #endif

@@ -14,23 +14,26 @@ static struct {
   void                   *state;
 } group; /* of the process: it is in one group */
 
-tf_err_t tickfuse_group_store(const tf_config_t *config, uint64_t timeout_ns,
+tf_err_t tickfuse_group_store(const tf_config_t *config, uint64_t timeout_ns, bool may_create,
                               const tf_group_store_t **store, void **state) {
-  static const char *const names[] = {
-      [TF_CONFIG_GROUP_DIR] = "dir", [TF_CONFIG_GROUP_NATS] = "nats"};
-  const tf_config_membership_t *g = &config->group;
-  const tf_group_store_config_t c = {.group         = g->name,
-                                     .url           = g->url,
-                                     .dir           = g->dir,
-                                     .timeout_ns    = timeout_ns,
-                                     .may_create    = true,
-                                     .user          = g->user,
-                                     .password_file = g->password_file,
-                                     .token_file    = g->token_file,
-                                     .ca_file       = g->ca_file,
-                                     .cert_file     = g->cert_file,
-                                     .tls_key_file  = g->tls_key_file};
-  *state                          = NULL;
+  static const char *const      names[] = {[TF_CONFIG_GROUP_DIR]   = "dir",
+                                           [TF_CONFIG_GROUP_NATS]  = "nats",
+                                           [TF_CONFIG_GROUP_REDIS] = "redis"};
+  const tf_config_membership_t *g       = &config->group;
+  const tf_group_store_config_t c       = {
+            .group      = g->name,
+            .broker     = {.url           = g->url,
+                           .user          = g->user,
+                           .password_file = g->password_file,
+                           .token_file    = g->token_file,
+                           .ca_file       = g->ca_file,
+                           .cert_file     = g->cert_file,
+                           .tls_key_file  = g->tls_key_file},
+            .dir        = g->dir,
+            .timeout_ns = timeout_ns,
+            .may_create = may_create
+  };
+  *state = NULL;
   if (!g->name)
     return TF_ERR(E_CONFIG_VALUE,
                   "%s: group.name: it is wanted, for example group: {name: spot, ..}",
@@ -86,5 +89,5 @@ static tf_err_t get(void *self, const char *name, uint32_t back_cnt, void **byte
 
 tf_err_t tickfuse_snapshots_of_group(const tf_config_t *config, tf_snapshot_store_t *store) {
   *store = (tf_snapshot_store_t){.put = put, .get = get};
-  return tickfuse_group_store(config, CALL_NS, &group.store, &group.state);
+  return tickfuse_group_store(config, CALL_NS, true, &group.store, &group.state);
 }

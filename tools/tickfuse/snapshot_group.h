@@ -7,8 +7,8 @@
 #include "boot/snapshot_store.h"
 #include "tf/group.h"
 
-/* The store that the config's group names; timeout_ns: of one call. E_CONFIG_VALUE, what its open gives. */
-tf_err_t tickfuse_group_store(const tf_config_t *config, uint64_t timeout_ns,
+/* The store that the config's group names; timeout_ns: of one call; may_create: what is not there. E_CONFIG_VALUE, what its open gives. */
+tf_err_t tickfuse_group_store(const tf_config_t *config, uint64_t timeout_ns, bool may_create,
                               const tf_group_store_t **store, void **state);
 
 /* Of this process, from now on: a partition's name is p0042. As the above. */

@@ -144,10 +144,28 @@ tf_err_t tickfuse_warm_watch(tf_engine_t *e) {
   return tf_snapshot_live_start(e, &config, &e->snapshots);
 }
 
+/* Made, and nowhere: who went on from its last state would not make them again. */
+static bool lost_decisions(const tf_engine_t *e) {
+  const tf_emit_t *emit = &e->runner.emit;
+  bool             lost = e->runner.lane.decisions_dropped > 0;
+  for (uint32_t i = 0; i < emit->sink_cnt; i++) {
+    tf_sink_counts_t c;
+    if (emit->sinks[i].shape.carries != TF_CARRIES_DECISIONS) continue;
+    tf_emit_counts(&emit->sinks[i], &c);
+    lost |= c.dropped_full + c.dropped_oldest + c.dropped_closed + c.dropped_broken > 0;
+  }
+  return lost;
+}
+
 tf_err_t tickfuse_warm_end(tf_engine_t *e) {
   const char *path = e->config->engine.snapshot;
   tf_snapshot_live_stop(e->snapshots);
   if (!path || e->runner.acquire.failed == E_BOOT_SNAPSHOT) return TF_OK;
+  if (e->options.holds_lane && lost_decisions(e)) {
+    tf_log(TF_LOG_WARN, "snapshot_left_out",
+           "path=%s why=\"decisions were not delivered: the one before makes them again\"", path);
+    return TF_OK;
+  }
   const tf_snapshot_store_t store = snapshots();
   const size_t              room  = tf_snapshot_bytes_max(e);
   void                     *bytes = malloc(room);

@@ -59,13 +59,11 @@ static tf_err_t make_rows(loaded_t *l, const tf_card_limits_t *limits) {
 
 /* Features, and behind them the net. */
 static tf_err_t make_fused(loaded_t *l, const tf_card_limits_t *limits) {
-  const load_features_t *f = &l->features;
-  /* with sections one by one: in batches a section once was not the lane's (ADR 0052) */
-  const uint32_t     batch  = f->view.section_cnt ? 1 : f->batch_max;
-  const uint32_t     blocks = tf_card_features_blocks(batch, limits);
-  tf_card_limits_t   left   = tf_card_fused_left(&f->view, f->instrument_cnt, blocks, limits);
-  tf_card_program_t *net    = NULL;
-  tf_err_t           err    = tf_card_net_make(&l->graph, l->model->precision, &left, &net);
+  const load_features_t *f      = &l->features;
+  const uint32_t         blocks = tf_card_features_blocks(f->batch_max, limits);
+  tf_card_limits_t       left   = tf_card_fused_left(&f->view, f->instrument_cnt, blocks, limits);
+  tf_card_program_t     *net    = NULL;
+  tf_err_t               err    = tf_card_net_make(&l->graph, l->model->precision, &left, &net);
   if (!err) err = tf_card_fused_make(&f->view, f->instrument_cnt, blocks, net, limits, &l->program);
   free(net);
   if (err != E_MODEL_UNSUPPORTED) return err;

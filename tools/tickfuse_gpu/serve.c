@@ -196,7 +196,8 @@ static void release(worker_t *w) {
 }
 
 tf_err_t serve(const serve_options_t *options, tf_mailbox_view_t *view, watch_end_t *ended) {
-  worker_t w   = {.options = options, .view = view};
+  static worker_t w; /* what hangs may still write into it when this has returned */
+  w            = (worker_t){.options = options, .view = view};
   *ended       = WATCH_GOES_ON;
   tf_err_t err = prepare(&w);
   /* All of the device's memory, before a kernel runs. */
@@ -218,10 +219,11 @@ tf_err_t serve(const serve_options_t *options, tf_mailbox_view_t *view, watch_en
 }
 
 tf_err_t serve_check(const serve_options_t *options, watch_end_t *ended) {
-  worker_t w     = {.options = options};
-  double   worst = 0.0;
-  *ended         = WATCH_GOES_ON;
-  tf_err_t err   = prepare(&w);
+  static worker_t w; /* as in serve */
+  double          worst = 0.0;
+  w                     = (worker_t){.options = options};
+  *ended                = WATCH_GOES_ON;
+  tf_err_t err          = prepare(&w);
   if (!err) err = known_ask(&w.trial, 0, &w.loaded, w.trial_view.box, ended, &worst);
   if (err == E_GPU_HANG || err == E_GPU_DEVICE) return err;
   if (!err && !*ended)

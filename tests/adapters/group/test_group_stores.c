@@ -1,4 +1,4 @@
-/* Every store of groups against the one contract of tf/group.h; that of JetStream with a real nats-server, where it is installed. */
+/* Every store of groups against the one contract of tf/group.h; those of brokers with a real server, where it is installed. */
 #include "cmocka_tf.h"
 
 #include <arpa/inet.h>
@@ -23,9 +23,10 @@ typedef struct place {
   const tf_group_store_t *store;
   char                    dir[64], url[64], port[12];
   pid_t                   server; /* 0: it has none */
+  uint64_t                timeout_ns;
 } place_t;
 
-/* ---- nats-server ---- */
+/* ---- servers ---- */
 
 static int socket_at(int port, struct sockaddr_in *at) {
   *at = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
@@ -52,23 +53,31 @@ static bool listens(int port) {
   return good;
 }
 
-static const char *nats_server(void) {
-  static const char *const paths[] = {"/usr/sbin/nats-server", "/usr/bin/nats-server"};
-  for (size_t i = 0; i < TF_ARRAY_CNT(paths); i++)
-    if (access(paths[i], X_OK) == 0) return paths[i];
-  return NULL;
+/* The program that a store wants; NULL: it is not installed. */
+static const char *server_of(const char *store) {
+  static char path[64];
+  const char *name = strcmp(store, "nats") == 0 ? "nats-server" : "redis-server";
+  snprintf(path, sizeof path, "/usr/sbin/%s", name);
+  if (access(path, X_OK) != 0) snprintf(path, sizeof path, "/usr/bin/%s", name);
+  return access(path, X_OK) == 0 ? path : NULL;
+}
+
+static void become_server(const place_t *p) {
+  const char *path = server_of(p->store->name);
+  int         null = open("/dev/null", O_RDWR);
+  dup2(null, STDOUT_FILENO);
+  dup2(null, STDERR_FILENO);
+  if (strcmp(p->store->name, "nats") == 0)
+    execl(path, path, "-js", "-sd", p->dir, "-a", "127.0.0.1", "-p", p->port, (char *)NULL);
+  else
+    execl(path, path, "--dir", p->dir, "--bind", "127.0.0.1", "--port", p->port, "--save", "",
+          "--appendonly", "yes", "--appendfsync", "no", (char *)NULL);
+  _exit(127);
 }
 
 static void start_server(place_t *p) {
   p->server = fork();
-  if (p->server == 0) {
-    int null = open("/dev/null", O_RDWR);
-    dup2(null, STDOUT_FILENO);
-    dup2(null, STDERR_FILENO);
-    execl(nats_server(), "nats-server", "-js", "-sd", p->dir, "-a", "127.0.0.1", "-p", p->port,
-          (char *)NULL);
-    _exit(127);
-  }
+  if (p->server == 0) become_server(p);
   for (int i = 0; i < 6000 && !listens(atoi(p->port)); i++)
     nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
   assert_true(listens(atoi(p->port)));
@@ -83,13 +92,14 @@ static void kill_server(place_t *p) {
 
 static bool make_place(place_t *p, const tf_group_store_t *store) {
   memset(p, 0, sizeof *p);
-  p->store = store;
+  p->store      = store;
+  p->timeout_ns = 60 * TF_NS_PER_SEC;
   snprintf(p->dir, sizeof p->dir, "/tmp/tickfuse-group-XXXXXX");
   assert_non_null(mkdtemp(p->dir));
-  if (strcmp(store->name, "nats") != 0) return true;
-  if (!nats_server()) return false;
+  if (strcmp(store->name, "dir") == 0) return true;
+  if (!server_of(store->name)) return false;
   snprintf(p->port, sizeof p->port, "%d", free_port());
-  snprintf(p->url, sizeof p->url, "nats://127.0.0.1:%s", p->port);
+  snprintf(p->url, sizeof p->url, "%s://127.0.0.1:%s", store->name, p->port);
   start_server(p);
   return true;
 }
@@ -103,9 +113,9 @@ static void remove_place(place_t *p) {
 
 static void *open_at(const place_t *p) {
   const tf_group_store_config_t config = {.group      = "spot",
-                                          .url        = p->url[0] ? p->url : NULL,
+                                          .broker     = {.url = p->url[0] ? p->url : NULL},
                                           .dir        = p->dir,
-                                          .timeout_ns = 60 * TF_NS_PER_SEC,
+                                          .timeout_ns = p->timeout_ns,
                                           .may_create = true};
   void                         *state;
   assert_int_equal(p->store->open(&config, &state), TF_OK);
@@ -275,29 +285,107 @@ static void a_damaged_snapshot_is_told_and_the_one_before_stands(void **state) {
 
 /* ---- a server that goes away ---- */
 
-static void a_killed_server_fails_calls_and_is_found_again(void **state) {
-  (void)state;
-  place_t                 p;
-  const tf_group_store_t *nats = tf_group_store_find("nats");
-  if (!nats || !make_place(&p, nats)) skip();
-  void    *s        = open_at(&p);
+/* Until it answers again, JetStream too. */
+static tf_group_result_t read_again(place_t *p, void *s, char bytes[16], uint64_t *revision) {
+  tf_group_result_t result = TF_GROUP_FAILED;
+  size_t            cnt;
+  for (int i = 0; i < 600 && result != TF_GROUP_DONE; i++) {
+    result = p->store->read(s, bytes, 16, &cnt, revision);
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+  }
+  return result;
+}
+
+static void check_killed(place_t *p) {
+  if (!p->server) return;
+  void    *s        = open_at(p);
   uint64_t revision = 0;
   char     bytes[16];
   size_t   cnt;
-  assert_int_equal(p.store->swap(s, "x", 1, &revision), TF_GROUP_FAILED); /* no stream yet */
-  assert_int_equal(p.store->read(s, bytes, sizeof bytes, &cnt, &revision), TF_GROUP_DONE);
-  assert_int_equal(p.store->swap(s, "one", 3, &revision), TF_GROUP_DONE);
-  kill_server(&p);
-  assert_int_equal(p.store->read(s, bytes, sizeof bytes, &cnt, &revision), TF_GROUP_FAILED);
-  assert_int_equal(p.store->read(s, bytes, sizeof bytes, &cnt, &revision), TF_GROUP_FAILED);
-  start_server(&p);
-  tf_group_result_t result = TF_GROUP_FAILED;
-  for (int i = 0; i < 600 && result != TF_GROUP_DONE; i++) { /* until JetStream is up, too */
-    result = p.store->read(s, bytes, sizeof bytes, &cnt, &revision);
-    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
-  }
-  assert_int_equal(result, TF_GROUP_DONE);
+  if (strcmp(p->store->name, "nats") == 0) /* no stream yet */
+    assert_int_equal(p->store->swap(s, "x", 1, &revision), TF_GROUP_FAILED);
+  assert_int_equal(p->store->read(s, bytes, sizeof bytes, &cnt, &revision), TF_GROUP_DONE);
+  assert_int_equal(p->store->swap(s, "one", 3, &revision), TF_GROUP_DONE);
+  kill_server(p);
+  assert_int_equal(p->store->read(s, bytes, sizeof bytes, &cnt, &revision), TF_GROUP_FAILED);
+  assert_int_equal(p->store->read(s, bytes, sizeof bytes, &cnt, &revision), TF_GROUP_FAILED);
+  start_server(p);
+  assert_int_equal(read_again(p, s, bytes, &revision), TF_GROUP_DONE);
   assert_memory_equal(bytes, "one", 3);
+  p->store->close(s);
+}
+
+static void a_killed_server_fails_calls_and_is_found_again(void **state) {
+  (void)state;
+  at_each_place(check_killed);
+}
+
+static void check_stopped(place_t *p) {
+  if (!p->server) return;
+  p->timeout_ns     = 100 * TF_NS_PER_MS;
+  void    *s        = open_at(p);
+  uint64_t revision = 0, before;
+  char     bytes[16];
+  size_t   cnt;
+  assert_int_equal(read_again(p, s, bytes, &revision), TF_GROUP_DONE);
+  kill(p->server, SIGSTOP);
+  before = tf_clock_monotonic_ns();
+  assert_int_equal(p->store->swap(s, "one", 3, &revision), TF_GROUP_FAILED);
+  assert_true(tf_clock_monotonic_ns() - before >= p->timeout_ns);
+  kill(p->server, SIGCONT);
+  assert_int_equal(read_again(p, s, bytes, &revision), TF_GROUP_DONE);
+  assert_int_equal(p->store->read(s, bytes, sizeof bytes, &cnt, &revision), TF_GROUP_DONE);
+  p->store->close(s);
+}
+
+static void a_server_that_stands_still_costs_the_timeout(void **state) {
+  (void)state;
+  at_each_place(check_stopped);
+}
+
+static void check_lost(place_t *p) {
+  if (!p->server) return;
+  void    *old = open_at(p), *young = open_at(p);
+  uint64_t revision = 0, revision_young = 0;
+  char     bytes[16], command[128];
+  size_t   cnt;
+  assert_int_equal(p->store->read(old, bytes, sizeof bytes, &cnt, &revision), TF_GROUP_DONE);
+  assert_int_equal(p->store->swap(old, "one", 3, &revision), TF_GROUP_DONE);
+  assert_int_equal(put(p, old, 5, 10, 100), TF_GROUP_DONE);
+  kill_server(p);
+  snprintf(command, sizeof command, "rm -rf %s/*", p->dir);
+  assert_int_equal(system(command), 0);
+  start_server(p);
+  assert_int_equal(read_again(p, young, bytes, &revision_young), TF_GROUP_DONE);
+  assert_int_equal(revision_young, 0);
+  tf_group_snapshot_t of;
+  assert_int_equal(p->store->get(young, 7, 0, &of, NULL), TF_GROUP_LOST);
+  assert_int_equal(p->store->swap(young, "two", 3, &revision_young), TF_GROUP_DONE);
+  assert_int_equal(read_again(p, old, bytes, &revision), TF_GROUP_DONE);
+  assert_memory_equal(bytes, "two", 3);
+  p->store->close(old);
+  p->store->close(young);
+}
+
+static void a_server_that_lost_its_disk_begins_anew(void **state) {
+  (void)state;
+  at_each_place(check_lost);
+}
+
+/* Two tables one behind the other have as many swaps: a number that counts them would fit. */
+static void an_earlier_tables_revision_does_not_fit_a_later_table(void **state) {
+  (void)state;
+  place_t                 p;
+  const tf_group_store_t *redis = tf_group_store_find("redis");
+  if (!redis || !make_place(&p, redis)) skip();
+  char     command[96];
+  void    *s        = open_at(&p);
+  uint64_t revision = 0, later = 0;
+  assert_int_equal(p.store->swap(s, "one", 3, &revision), TF_GROUP_DONE);
+  snprintf(command, sizeof command, "redis-cli -p %s flushall >/dev/null", p.port);
+  assert_int_equal(system(command), 0);
+  assert_int_equal(p.store->swap(s, "two", 3, &later), TF_GROUP_DONE);
+  assert_int_equal(p.store->swap(s, "three", 5, &revision), TF_GROUP_LOST);
   p.store->close(s);
   remove_place(&p);
 }
@@ -310,6 +398,9 @@ int main(void) {
       cmocka_unit_test(a_predecessor_does_not_replace_a_snapshot),
       cmocka_unit_test(a_damaged_snapshot_is_told_and_the_one_before_stands),
       cmocka_unit_test(a_killed_server_fails_calls_and_is_found_again),
+      cmocka_unit_test(a_server_that_stands_still_costs_the_timeout),
+      cmocka_unit_test(a_server_that_lost_its_disk_begins_anew),
+      cmocka_unit_test(an_earlier_tables_revision_does_not_fit_a_later_table),
   };
   tf_clock_calibrate();
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
  *   down | up            all three brokers
  *   late MS              answers to what is written come so late; 0: at once
  *   leader BROKER        of the partition
+ *   sequences            of all records that the partition holds now, by our reader
  *   read LAST            decisions 1 .. LAST of broker_pump by our reader: "records N doubles N lost N removed N wrong N";
  *                        removed: the mock keeps 5 MiB of a partition, and dropped so many before they were read */
 #include <stdlib.h>
@@ -48,6 +49,22 @@ static void read_back(uint64_t last) {
          (unsigned long long)(wrong + reader.foreign_cnt));
 }
 
+/* Of whoever wrote them. */
+static void print_sequences(void) {
+  tf_broker_config_t config   = {.url = cluster.url, .stream = CLUSTER_TOPIC};
+  tf_kafka_reader_t  all      = {0};
+  uint64_t           until_ns = tf_clock_monotonic_ns() + WAIT_NS;
+  TF_ASSERT(tf_kafka_reader_open(&all, &config, false, 1) == TF_OK);
+  for (bool is_over = false; !is_over && tf_clock_monotonic_ns() < until_ns;)
+    switch (tf_kafka_reader_next(&all, 10 * TF_NS_PER_MS)) {
+    case TF_KAFKA_RECORD: printf("%llu ", (unsigned long long)all.seq); break;
+    case TF_KAFKA_END: is_over = true; break;
+    default: break;
+    }
+  printf("\n");
+  tf_kafka_reader_close(&all);
+}
+
 static void make_late(int ms) {
   for (int32_t broker = 1; broker <= CLUSTER_BROKERS; broker++)
     for (int i = 0; i < LATE_CNT && ms > 0; i++)
@@ -59,6 +76,10 @@ static void make_late(int ms) {
 static void obey(const char *line) {
   if (!strncmp(line, "read ", 5)) {
     read_back(strtoull(line + 5, NULL, 10));
+    return;
+  }
+  if (!strncmp(line, "sequences", 9)) {
+    print_sequences();
     return;
   }
   if (!strncmp(line, "down", 4) || !strncmp(line, "up", 2)) cluster_all(&cluster, line[0] == 'u');

@@ -109,20 +109,47 @@ static void a_reader_that_goes_away_ends_the_sink_in_order(void **state) {
   tf_err_t opened = tf_sink_stdout.open(sink, &config);
   int      first  = tf_sink_stdout.offer(sink, &d, 1);
   close(read_end);
-  read_end         = -1;
-  tf_err_t flushed = tf_sink_stdout.flush(sink, 0); /* and SIGPIPE does not end the test */
-  bool     said    = strstr(tf_error_text(), "closed the pipe") != NULL;
-  int      second  = tf_sink_stdout.offer(sink, &d, 1);
-  tf_err_t again   = tf_sink_stdout.flush(sink, 0);
-  tf_err_t closed  = tf_sink_stdout.close(sink);
+  read_end                 = -1;
+  tf_err_t         flushed = tf_sink_stdout.flush(sink, 0); /* and SIGPIPE does not end the test */
+  bool             said    = strstr(tf_error_text(), "closed the pipe") != NULL;
+  int              second  = tf_sink_stdout.offer(sink, &d, 1);
+  tf_err_t         again   = tf_sink_stdout.flush(sink, 0);
+  tf_err_t         closed  = tf_sink_stdout.close(sink);
+  tf_sink_counts_t counts  = {0};
+  tf_sink_stdout.counts(sink, &counts);
   restore();
   assert_int_equal(opened, 0);
+  assert_int_equal(counts.dropped_broken, 1);
   assert_int_equal(first, 1);
   assert_int_equal(flushed, E_SINK_IO);
   assert_true(said);
   assert_int_equal(second, E_SINK_IO);
   assert_int_equal(again, 0);
   assert_int_equal(closed, 0);
+}
+
+/* The pipe waits for its reader, as a shell makes it. */
+static void a_reader_that_stands_still_holds_up_nobody(void **state) {
+  (void)state;
+  tf_sink_counts_t before = {0}, after = {0};
+  redirect(0);
+  int      bad = tf_sink_stdout.open(sink, &config), taken = 1;
+  uint64_t cnt = 0;
+  while (!bad && taken == 1) {
+    tf_decision_t d = decision(cnt + 1);
+    taken           = tf_sink_stdout.offer(sink, &d, 1);
+    cnt += taken == 1;
+  }
+  tf_sink_stdout.counts(sink, &before);
+  tf_err_t closed = tf_sink_stdout.close(sink);
+  tf_sink_stdout.counts(sink, &after);
+  restore();
+  assert_int_equal(taken, 0);
+  assert_int_equal(before.acked + before.pending, cnt);
+  assert_true(before.acked > 0 && before.pending > 0);
+  assert_int_equal(closed, E_SINK_IO);
+  assert_int_equal(after.acked + after.dropped_closed, cnt);
+  assert_true(after.dropped_closed > 0);
 }
 
 static void a_stalled_reader_does_not_hold_close_for_ever(void **state) {
@@ -145,6 +172,7 @@ int main(void) {
       cmocka_unit_test(lines_come_out_on_flush),
       cmocka_unit_test(a_full_pipe_takes_fewer_and_loses_none),
       cmocka_unit_test(a_reader_that_goes_away_ends_the_sink_in_order),
+      cmocka_unit_test(a_reader_that_stands_still_holds_up_nobody),
       cmocka_unit_test(a_stalled_reader_does_not_hold_close_for_ever),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,7 +28,7 @@ typedef struct rig {
   uint32_t          kept_cnt[INSTRUMENTS], kept_next[INSTRUMENTS];
   tf_mailbox_view_t there; /* the worker's view */
   /* the lane's universe */
-  bool     has_ticked[INSTRUMENTS], has_seat[INSTRUMENTS];
+  bool     has_ticked[INSTRUMENTS], has_seat[INSTRUMENTS], waits[INSTRUMENTS];
   uint32_t member_cnt;
   TF_ALIGNED(8) uint8_t memory[INSTRUMENTS][MEM_BYTES + 4];
 } rig_t;
@@ -50,6 +50,11 @@ static const void *source_state(void *self, uint32_t idx, tf_market_row_t *row) 
   if (!rig.has_ticked[idx]) return NULL;
   row->flags = rig.has_seat[idx] ? TF_MARKET_ROW_HAS_SEAT : 0;
   return rig.memory[idx];
+}
+
+static bool source_is_settled(void *self, uint32_t idx) {
+  (void)self;
+  return !rig.waits[idx];
 }
 
 static void another_worker(uint64_t epoch) {
@@ -87,7 +92,7 @@ static void begin(uint32_t handed_cnt, bool has_sections, uint32_t row_cap) {
                                     .row_cap  = row_cap,
                                     .width    = WIDTH};
   rig.market     = (tf_child_market_t){
-          .source         = {NULL, source_tick, source_state},
+          .source         = {NULL, source_tick, source_state, source_is_settled},
           .kept           = row_cap ? &rig.kept : NULL,
           .mem_bytes      = MEM_BYTES,
           .instrument_cnt = INSTRUMENTS,
@@ -334,6 +339,26 @@ static void idle_brings_everybody_who_has_ticked_and_then_nobody(void **state) {
   end();
 }
 
+static void idle_passes_over_whose_memory_is_ahead_of_what_was_told(void **state) {
+  (void)state;
+  begin(0, false, 0);
+  rig.waits[0] = rig.waits[2] = true;
+  static const uint32_t due[] = {1, 3};
+  for (size_t i = 0; i < TF_ARRAY_CNT(due); i++) {
+    answer(0, 0, TF_MAILBOX_WARMING, 0);
+    tf_child_market_idle(&rig.lane, &rig.market);
+    expect(due[i], TF_MARKET_ROW_STATE);
+  }
+  tf_child_market_idle(&rig.lane, &rig.market);
+  expect_nothing();
+  bring(2); /* its own tick is told with it */
+  rig.waits[0] = false;
+  answer(0, 0, TF_MAILBOX_WARMING, 0);
+  tf_child_market_idle(&rig.lane, &rig.market);
+  expect(0, TF_MARKET_ROW_STATE);
+  end();
+}
+
 /* ---- sections ---- */
 
 static void a_tick_is_one_only_where_all_members_are_there(void **state) {
@@ -549,6 +574,7 @@ int main(void) {
       cmocka_unit_test(another_worker_has_nothing_of_the_one_before),
       cmocka_unit_test(the_room_is_free_when_its_state_is_answered_or_overtaken),
       cmocka_unit_test(idle_brings_everybody_who_has_ticked_and_then_nobody),
+      cmocka_unit_test(idle_passes_over_whose_memory_is_ahead_of_what_was_told),
       cmocka_unit_test(a_tick_is_one_only_where_all_members_are_there),
       cmocka_unit_test(one_whose_tick_is_not_told_leaves_at_once),
       cmocka_unit_test(one_that_lacks_something_gets_everybody_anew),

@@ -1,13 +1,15 @@
-/* Several ticks' models at once: what is multiplied, what is counted, and what a pause and a broken row leave out. The model
- * here doubles its row and notes how many rows it was given. */
+/* Several ticks' models at once: what is multiplied, what is counted, what a pause and a broken row leave out, and how long one waits for
+ * others. The model here doubles its row and notes how many rows it was given. */
 #include "cmocka_tf.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "core/arena.h"
+#include "core/clock.h"
 #include "stage/batch.h"
 #include "stage/compute.h"
+#include "stage/pipeline.h"
 
 #define INSTRUMENTS 4
 
@@ -262,7 +264,113 @@ static void paused_windows_take_their_rows_afterwards(void **state) {
   }
 }
 
+/* ---- how long one waits ---- */
+
+#define DELAY_TICKS (UINT64_C(1) << 50) /* days: what is of no test's making does not end it */
+
+typedef struct lane_fixture {
+  tf_lane_t            lane;
+  tf_arena_t           arena;
+  tf_lane_instrument_t instruments[INSTRUMENTS];
+  tf_event_t           event;
+  double               rows[INSTRUMENTS];
+  tf_hist_t            hists[TF_HOP_CNT];
+} lane_fixture_t;
+
+/* A lane whose ticks wait for each other so long, up to cap of them. */
+static tf_tick_batch_t *begin_waits(lane_fixture_t *f, uint32_t cap, uint64_t delay_ticks) {
+  const uint32_t first = 0;
+  memset(f, 0, sizeof *f);
+  assert_int_equal(tf_arena_init(&f->arena, "test", 1 << 20), TF_OK);
+  assert_int_equal(tf_compute_add_model(&f->lane.compute, &doubles, &first, INSTRUMENTS, &f->arena),
+                   TF_OK);
+  assert_int_equal(tf_batch_init(&f->lane, cap, delay_ticks, &f->arena), TF_OK);
+  f->lane.hists = f->hists;
+  for (uint32_t i = 0; i < INSTRUMENTS; i++)
+    f->instruments[i] =
+        (tf_lane_instrument_t){.id = i, .row = &f->rows[i], .market.event = &f->event};
+  given = 0;
+  return f->lane.batch;
+}
+
+static void take(lane_fixture_t *f, uint32_t i) {
+  const tf_tick_hops_t hops = {0};
+  tf_batch_take(&f->lane, &f->instruments[i], &hops);
+}
+
+/* The batch's oldest has waited so much longer. */
+static void let_pass(tf_tick_batch_t *b, uint64_t ticks) { b->ticks[0].queued_tsc -= ticks; }
+
+static void
+one_waits_for_others_as_long_as_it_may_and_then_goes_with_those_that_came(void **state) {
+  (void)state;
+  static lane_fixture_t f;
+  for (uint32_t cnt = 1; cnt < INSTRUMENTS; cnt++) {
+    tf_tick_batch_t *b = begin_waits(&f, INSTRUMENTS, DELAY_TICKS);
+    for (uint32_t i = 0; i < cnt; i++) {
+      take(&f, i);
+      assert_true(tf_batch_settle(&f.lane, false));
+    }
+    let_pass(b, DELAY_TICKS / 2);
+    assert_true(tf_batch_settle(&f.lane, false));
+    assert_int_equal(given, 0);
+    let_pass(b, DELAY_TICKS / 2);
+    assert_false(tf_batch_settle(&f.lane, false));
+    assert_int_equal(given, cnt);
+    assert_int_equal(b->counts.ticks, cnt);
+    assert_int_equal(b->counts.sizes[cnt > 1], 1);
+    assert_int_equal(f.lane.compute.counts.done, cnt);
+    assert_false(tf_batch_settle(&f.lane, false)); /* and is not answered again */
+    assert_int_equal(b->counts.ticks, cnt);
+    tf_arena_fini(&f.arena);
+  }
+}
+
+static void who_comes_later_does_not_make_the_first_wait_longer(void **state) {
+  (void)state;
+  static lane_fixture_t f;
+  tf_tick_batch_t      *b = begin_waits(&f, INSTRUMENTS, DELAY_TICKS);
+  take(&f, 0);
+  let_pass(b, DELAY_TICKS / 2);
+  take(&f, 1);
+  assert_int_equal(given, 0);
+  let_pass(b, DELAY_TICKS / 2);
+  take(&f, 2); /* within a pass: the three go at once */
+  assert_int_equal(given, 3);
+  assert_int_equal(b->cnt, 0);
+  take(&f, 0); /* a wait of its own */
+  assert_true(tf_batch_settle(&f.lane, false));
+  assert_int_equal(given, 3);
+  tf_arena_fini(&f.arena);
+}
+
+static void nobody_waits_where_the_batch_is_full_or_the_end_is_there(void **state) {
+  (void)state;
+  static lane_fixture_t f;
+  begin_waits(&f, 3, DELAY_TICKS);
+  for (uint32_t i = 0; i < 3; i++) take(&f, i);
+  assert_int_equal(given, 3);
+  take(&f, 3);
+  assert_false(tf_batch_settle(&f.lane, true));
+  assert_int_equal(given, 1);
+  tf_arena_fini(&f.arena);
+}
+
+static void without_a_delay_one_waits_for_the_pass_alone(void **state) {
+  (void)state;
+  static lane_fixture_t f;
+  tf_tick_batch_t      *b = begin_waits(&f, INSTRUMENTS, 0);
+  take(&f, 0);
+  let_pass(b, DELAY_TICKS);
+  take(&f, 1);
+  assert_int_equal(given, 0);
+  assert_false(tf_batch_settle(&f.lane, false));
+  assert_int_equal(given, 2);
+  tf_arena_fini(&f.arena);
+}
+
 int main(void) {
+  tf_clock_calibrate();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(
           one_product_answers_all_and_each_is_counted_when_it_is_taken_up, set_up, tear_down),
@@ -278,6 +386,10 @@ int main(void) {
                                       set_up_window, tear_down),
       cmocka_unit_test_setup_teardown(paused_windows_take_their_rows_afterwards, set_up_window,
                                       tear_down),
+      cmocka_unit_test(one_waits_for_others_as_long_as_it_may_and_then_goes_with_those_that_came),
+      cmocka_unit_test(who_comes_later_does_not_make_the_first_wait_longer),
+      cmocka_unit_test(nobody_waits_where_the_batch_is_full_or_the_end_is_there),
+      cmocka_unit_test(without_a_delay_one_waits_for_the_pass_alone),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

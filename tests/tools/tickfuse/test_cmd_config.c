@@ -141,6 +141,46 @@ static void a_model_has_its_place_or_says_that_it_is_measured(void **state) {
   json_decref(object);
 }
 
+/* Where they lie, how often, the last one, and what is in the way. */
+static void snapshots_are_told_with_what_is_in_the_way(void **state) {
+  (void)state;
+  char snap[64], yaml[512], expected[256];
+  snprintf(snap, sizeof snap, "%s.snap", file);
+  snprintf(
+      yaml, sizeof yaml,
+      "engine: {snapshot: %s, snapshot_every: 10s, snapshot_restore: exact, conflate_after: "
+      "5ms}\nmodels: [{name: own, file: x, registry: \"r/{symbol}\"}, {name: all, registry: r}]\n",
+      snap);
+  assert_int_equal(check(yaml, ""), 0);
+  snprintf(expected, sizeof expected, "snapshot %s: every 10 s, restored exact; none is there\n",
+           snap);
+  assert_non_null(strstr(out, expected));
+  assert_null(strstr(out, "note: engine.snapshot:"));
+  assert_non_null(strstr(out, "note: engine.snapshot_restore: model own is one an instrument"));
+  assert_non_null(strstr(out, "note: engine.snapshot_restore: model all: while a version of it"));
+  assert_non_null(strstr(out, "note: engine.snapshot_restore: while the lane is behind"));
+  FILE *f = fopen(snap, "w");
+  fputs("12345", f);
+  fclose(f);
+  assert_int_equal(check(yaml, "--set engine.snapshot_restore=learnt --json"), 0);
+  json_t *object = parsed(), *snapshot = json_object_get(object, "snapshot");
+  assert_string_equal(text_at(snapshot, "path"), snap);
+  assert_string_equal(text_at(snapshot, "restored"), "learnt");
+  assert_int_equal(json_integer_value(json_object_get(snapshot, "every_ns")), 10000000000);
+  assert_int_equal(json_integer_value(json_object_get(snapshot, "bytes")), 5);
+  assert_in_range(json_integer_value(json_object_get(snapshot, "age_seconds")), 0, 3600);
+  assert_true(json_is_null(json_object_get(snapshot, "trouble")));
+  assert_int_equal(json_array_size(json_object_get(snapshot, "inexact")), 3);
+  json_decref(object);
+  unlink(snap);
+  assert_int_equal(check("engine: {snapshot: /proc/none/s.snap}\n", ""), 0);
+  assert_non_null(strstr(out, "at the end, restored learnt; none is there\n"));
+  assert_non_null(
+      strstr(out, "note: engine.snapshot: /proc/none takes no file: No such file or directory\n"));
+  assert_int_equal(check("engine: {idle: spin}\n", ""), 0);
+  assert_null(strstr(out, "\nsnapshot "));
+}
+
 static void help_is_zero(void **state) {
   (void)state;
   assert_int_equal(run("check --help"), 0);
@@ -195,6 +235,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(names_that_the_engine_lacks_are_refused),
       cmocka_unit_test(a_good_config_prints_values_with_their_origins),
       cmocka_unit_test(a_model_has_its_place_or_says_that_it_is_measured),
+      cmocka_unit_test(snapshots_are_told_with_what_is_in_the_way),
       cmocka_unit_test(help_is_zero),
       cmocka_unit_test(schema_names_every_key_once),
       cmocka_unit_test(docs_config_md_is_what_schema_writes),

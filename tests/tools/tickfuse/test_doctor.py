@@ -207,6 +207,30 @@ class Doctor(unittest.TestCase):
         rows = {f["id"] for f in json.loads(doctor("--json", "--no-measure").stdout)["findings"]}
         self.assertFalse(rows & set(MEASURED))
 
+    def test_snapshots_are_graded_by_what_is_in_the_way(self):
+        with tempfile.TemporaryDirectory() as root:
+            snap = pathlib.Path(root) / "s.snap"
+            config = pathlib.Path(root) / "c.yaml"
+            exact = "snapshot_every: 10s, snapshot_restore: exact"
+
+            def graded(engine):
+                config.write_text(f"engine: {{{engine}}}\nfeatures: [mid]\n")
+                done = doctor(config, "--json", "--no-measure")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                return [f for f in json.loads(done.stdout)["findings"] if f["id"] == "snapshots"]
+
+            self.assertEqual(graded("idle: spin"), [])
+            snap.write_bytes(bytes(12345))
+            found, = graded(f"snapshot: {snap}, {exact}")
+            self.assertEqual(found["grade"], "good")
+            self.assertRegex(found["value"], r"^every 10 s, restored exact; the last 12345 bytes, \d+ s ago$")
+            found, = graded(f"snapshot: {snap}, {exact}, conflate_after: 5ms")
+            self.assertEqual(found["grade"], "warn")
+            self.assertIn("sheds work", found["says"])
+            found, = graded(f"snapshot: {root}/none/s.snap, {exact}")
+            self.assertEqual(found["grade"], "bad")
+            self.assertIn("none takes no file: No such file or directory", found["says"])
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=1)

@@ -1,0 +1,282 @@
+#include "boot/text_models.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "serve/models_dir.h"
+
+#define LOOK_NS TF_NS_PER_MS /* between looks whether a swap is told */
+#define NO_ROW  UINT32_MAX
+
+typedef struct row {
+  tf_text_model_t *model; /* NULL: empty */
+  uint32_t         number;
+} row_t;
+
+struct tf_text_models {
+  const tf_engine_t *engine;
+  tf_texts_t        *texts;
+  pthread_t          thread;
+  bool               is_started;
+  pthread_mutex_t    lock; /* of all below */
+  pthread_cond_t     work;
+  bool               is_stopping, is_busy; /* is_busy: request is being worked on */
+  tf_model_request_t request;
+  row_t              rows[TF_TEXTS_VERSIONS]; /* as those of tf_texts_t */
+  uint32_t           serving, previous;       /* previous: or NO_ROW */
+  uint64_t           swaps, refused;
+  tf_err_t           refusal;
+  char               refusal_text[512];
+};
+
+/* ---- one version ---- */
+
+static tf_err_t load_file(const tf_engine_t *e, const char *path, const char *pin,
+                          tf_text_model_t **model) {
+  const tf_config_reader_t *c       = &e->config->texts;
+  tf_model_options_t        options = {.precision = TF_PRECISION_AUTO,
+                                       .error_max = (double)c->error_max_ppm * 1e-6};
+  if (c->precision != TF_CONFIG_PRECISION_AUTO)
+    options.precision = (tf_precision_t)(c->precision - TF_CONFIG_PRECISION_FP32);
+  tf_err_t err = e->registry->texts->load(path, &options, model);
+  if (!err) err = tf_models_dir_check_pin(path, (*model)->sha256_hex, pin);
+  if (err) {
+    e->registry->texts->unload(*model);
+    *model = NULL;
+  }
+  return err;
+}
+
+/* number 0: the newest. */
+static tf_err_t find_version(const tf_engine_t *e, uint32_t number, uint32_t *found,
+                             char path[TF_MODELS_DIR_PATH_BYTES]) {
+  const tf_config_reader_t *c   = &e->config->texts;
+  tf_err_t                  err = tf_models_dir_find(c->registry, c->name, number, found);
+  if (!err) tf_models_dir_path(c->registry, c->name, *found, path);
+  return err;
+}
+
+/* Rules read labels by number, and memory has room for embeddings of one width. */
+static tf_err_t check_fit(const tf_text_model_t *old, const tf_text_model_t *model) {
+  bool same = old->label_cnt == model->label_cnt;
+  for (uint32_t i = 0; i < old->label_cnt && same; i++)
+    same = strcmp(old->labels[i], model->labels[i]) == 0;
+  if (!same)
+    return TF_ERR(E_MODEL_SCHEMA, "its labels are not those of what reads, in that order: rules "
+                                  "know them by number; it wants a start");
+  if (old->embedding_cnt != model->embedding_cnt)
+    return TF_ERR(E_MODEL_SCHEMA, "an embedding of %u values; what reads has %u: it wants a start",
+                  model->embedding_cnt, old->embedding_cnt);
+  return TF_OK;
+}
+
+static void empty_row(const tf_text_models_t *m, row_t *row) {
+  m->engine->registry->texts->unload(row->model);
+  *row = (row_t){0};
+}
+
+/* ---- the thread ---- */
+
+static bool is_stopping(tf_text_models_t *m) {
+  pthread_mutex_lock(&m->lock);
+  const bool stopping = m->is_stopping;
+  pthread_mutex_unlock(&m->lock);
+  return stopping;
+}
+
+/* The row's version reads. False: the engine stops. */
+static bool let_read(tf_text_models_t *m, uint32_t row) {
+  tf_texts_offer(m->texts, row);
+  while (!tf_texts_has_told(m->texts)) {
+    if (is_stopping(m)) return false;
+    nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
+  }
+  pthread_mutex_lock(&m->lock);
+  m->previous = m->serving;
+  m->serving  = row;
+  m->swaps++;
+  pthread_mutex_unlock(&m->lock);
+  tf_log(TF_LOG_NOTICE, "texts_swapped", "model=%s version=%u sha256=%.12s",
+         m->engine->config->texts.name, m->rows[row].number, m->rows[row].model->sha256_hex);
+  return true;
+}
+
+static tf_err_t load_newer(const tf_text_models_t *m, const tf_model_request_t *r, row_t *row) {
+  const uint32_t before = m->rows[m->serving].number;
+  char           path[TF_MODELS_DIR_PATH_BYTES];
+  tf_err_t       err = find_version(m->engine, r->version, &row->number, path);
+  if (!err && row->number <= before)
+    return TF_ERR(E_MODEL_VERSION, "version %u reads; a newer one is wanted, or a rollback",
+                  before);
+  return err ? err : load_file(m->engine, path, *r->sha256 ? r->sha256 : NULL, &row->model);
+}
+
+static tf_err_t swap(tf_text_models_t *m, const tf_model_request_t *r) {
+  uint32_t free_row = 0;
+  row_t    row      = {0};
+  while (free_row == m->serving || free_row == m->previous) free_row++;
+  tf_err_t err = load_newer(m, r, &row);
+  if (!err) err = check_fit(m->rows[m->serving].model, row.model);
+  if (!err) {
+    empty_row(m, &m->rows[free_row]);
+    err = tf_texts_fill(m->texts, free_row, row.model, row.number);
+  }
+  if (err) {
+    const uint32_t number = row.number ? row.number : r->version;
+    empty_row(m, &row);
+    return tf_error_add(err, "%s, version %u", m->engine->config->texts.name, number);
+  }
+  m->rows[free_row] = row;
+  (void)let_read(m, free_row);
+  return TF_OK;
+}
+
+static void work_on(tf_text_models_t *m) {
+  tf_err_t err = TF_OK;
+  if (m->request.verb == TF_MODEL_ROLLBACK)
+    (void)let_read(m, m->previous);
+  else
+    err = swap(m, &m->request);
+  pthread_mutex_lock(&m->lock);
+  m->is_busy = false;
+  m->refusal = err;
+  m->refused += err != TF_OK;
+  snprintf(m->refusal_text, sizeof m->refusal_text, "%s", err ? tf_error_text() : "");
+  pthread_mutex_unlock(&m->lock);
+  if (err) tf_log(TF_LOG_WARN, "texts_refused", "text=\"%s\"", tf_error_text());
+}
+
+static void *run_thread(void *self) {
+  tf_text_models_t *m = self;
+  pthread_mutex_lock(&m->lock);
+  while (!m->is_stopping) {
+    if (!m->is_busy) {
+      pthread_cond_wait(&m->work, &m->lock);
+      continue;
+    }
+    pthread_mutex_unlock(&m->lock);
+    work_on(m);
+    pthread_mutex_lock(&m->lock);
+  }
+  pthread_mutex_unlock(&m->lock);
+  return NULL;
+}
+
+/* ---- anybody ---- */
+
+static tf_err_t check_request(const tf_text_models_t *m, const tf_model_request_t *r) {
+  if (strcmp(r->model, m->engine->config->texts.name) != 0)
+    return TF_ERR(E_CONTROL_REQUEST,
+                  "no model of a registry is called \"%.31s\"; model list names "
+                  "them",
+                  r->model);
+  if (r->verb != TF_MODEL_SWAP && r->verb != TF_MODEL_ROLLBACK)
+    return TF_ERR(E_CONTROL_REQUEST,
+                  "model %s reads texts: it is swapped and rolled back; there is no version beside "
+                  "it",
+                  r->model);
+  if (m->is_busy) return TF_ERR(E_MODEL_BUSY, "model %s: a request is being worked on", r->model);
+  if (r->verb == TF_MODEL_ROLLBACK && m->previous == NO_ROW)
+    return TF_ERR(E_CONTROL_REQUEST, "model %s: no version read before this one", r->model);
+  return TF_OK;
+}
+
+tf_err_t tf_text_models_request(tf_text_models_t *m, const tf_model_request_t *request) {
+  pthread_mutex_lock(&m->lock);
+  tf_err_t err = check_request(m, request);
+  if (!err) {
+    m->request = *request;
+    m->is_busy = true;
+    pthread_cond_signal(&m->work);
+  }
+  pthread_mutex_unlock(&m->lock);
+  return err;
+}
+
+json_t *tf_text_models_row(tf_text_models_t *m) {
+  pthread_mutex_lock(&m->lock);
+  const row_t *serving = &m->rows[m->serving];
+  json_t      *previous =
+      m->previous == NO_ROW ? json_null() : json_integer(m->rows[m->previous].number);
+  json_t *row = json_pack("{ss sI ss ss sn so sI sI sI}", "name", m->engine->config->texts.name,
+                          "version", (json_int_t)serving->number, "sha256",
+                          serving->model->sha256_hex, "state", m->is_busy ? "swapping" : "idle",
+                          "beside", "previous", previous, "swaps", (json_int_t)m->swaps, "refused",
+                          (json_int_t)m->refused, "rollbacks", (json_int_t)0);
+  if (m->refusal) {
+    json_object_set_new(row, "refusal", json_string(tf_error_name(m->refusal)));
+    json_object_set_new(row, "refusal_text", json_string(m->refusal_text));
+  }
+  pthread_mutex_unlock(&m->lock);
+  return row;
+}
+
+void tf_text_models_describe(tf_text_models_t *m, json_t *root) {
+  json_t *labels = json_array();
+  pthread_mutex_lock(&m->lock);
+  const row_t *row = &m->rows[m->serving];
+  for (uint32_t i = 0; i < row->model->label_cnt; i++)
+    json_array_append_new(labels, json_string(row->model->labels[i]));
+  json_object_set_new(root, "model", json_string(row->model->name));
+  json_object_set_new(root, "sha256", json_string(row->model->sha256_hex));
+  if (row->number) json_object_set_new(root, "version", json_integer(row->number));
+  if (row->number) json_object_set_new(root, "swaps", json_integer((json_int_t)m->swaps));
+  pthread_mutex_unlock(&m->lock);
+  json_object_set_new(root, "labels", labels);
+}
+
+/* ---- lifetime ---- */
+
+const tf_text_model_t *tf_text_models_first(const tf_text_models_t *m) { return m->rows[0].model; }
+uint64_t tf_text_models_first_version(const tf_text_models_t *m) { return m->rows[0].number; }
+
+tf_err_t tf_text_models_open(const tf_engine_t *engine, tf_text_models_t **models) {
+  const tf_config_reader_t *c = &engine->config->texts;
+  char                      where[256];
+  tf_text_models_t         *m = *models = calloc(1, sizeof *m);
+  if (!m) return TF_ERR(E_CORE_NO_MEMORY, "texts");
+  m->engine   = engine;
+  m->previous = NO_ROW;
+  pthread_mutex_init(&m->lock, NULL);
+  pthread_cond_init(&m->work, NULL);
+  char     path[TF_MODELS_DIR_PATH_BYTES];
+  tf_err_t err = c->registry ? find_version(engine, c->version, &m->rows[0].number, path) : TF_OK;
+  if (!err) err = load_file(engine, c->registry ? path : c->file, c->sha256, &m->rows[0].model);
+  if (!err) return TF_OK;
+  tf_text_models_fini(m);
+  *models = NULL;
+  return tf_error_add(err, "%s",
+                      tf_config_where(engine->config, c->registry ? "texts.registry" : "texts.file",
+                                      where, sizeof where));
+}
+
+tf_err_t tf_text_models_start(tf_text_models_t *m, tf_texts_t *texts) {
+  m->texts = texts;
+  if (!m->engine->config->texts.registry) return TF_OK;
+  int sys_errno = pthread_create(&m->thread, NULL, run_thread, m);
+  if (sys_errno) return TF_ERR(E_CORE_THREAD, "the texts' models: %s", strerror(sys_errno));
+  m->is_started = true;
+  return TF_OK;
+}
+
+void tf_text_models_stop(tf_text_models_t *m) {
+  if (!m->is_started) return;
+  pthread_mutex_lock(&m->lock);
+  m->is_stopping = true;
+  pthread_cond_signal(&m->work);
+  pthread_mutex_unlock(&m->lock);
+  pthread_join(m->thread, NULL);
+  m->is_started = false;
+}
+
+void tf_text_models_fini(tf_text_models_t *m) {
+  if (!m) return;
+  for (uint32_t i = 0; i < TF_TEXTS_VERSIONS; i++) empty_row(m, &m->rows[i]);
+  pthread_cond_destroy(&m->work);
+  pthread_mutex_destroy(&m->lock);
+  free(m);
+}

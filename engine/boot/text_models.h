@@ -1,0 +1,41 @@
+/* The versions of the texts' model (texts.registry): the one of the start, and those that an operator swaps in while texts come
+ * (serve/texts.h). A thread of its own loads them, known answers included; the old one reads until a new one is good.
+ *
+ * What is refused, in this order:
+ *   not there, or not newer than what reads (rollback is for it)  E_MODEL_VERSION
+ *   damaged, not a model of texts, a known answer missed          E_FILE_*, E_MODEL_* of the loader
+ *   not the SHA-256 that was asked for, or that stands beside it  E_MODEL_PIN
+ *   other labels, or in another order, or another embedding       E_MODEL_SCHEMA
+ *
+ * Requests from any thread, one at a time. */
+#ifndef TF_BOOT_TEXT_MODELS_H
+#define TF_BOOT_TEXT_MODELS_H
+
+#include <jansson.h>
+
+#include "boot/model_server.h"
+#include "serve/texts.h"
+
+typedef struct tf_text_models tf_text_models_t;
+
+/* Loads the version of the start, or the file. E_FILE_OPEN, E_MODEL_*, E_CORE_NO_MEMORY. */
+tf_err_t tf_text_models_open(const tf_engine_t *engine, tf_text_models_t **models);
+void     tf_text_models_fini(tf_text_models_t *models); /* accepts NULL; after the texts */
+
+/* What reads first, and its number in the registry; 0: a file's. */
+const tf_text_model_t *tf_text_models_first(const tf_text_models_t *models);
+uint64_t               tf_text_models_first_version(const tf_text_models_t *models);
+
+/* Starts the thread, where there is a registry. E_CORE_THREAD. */
+tf_err_t tf_text_models_start(tf_text_models_t *models, tf_texts_t *texts);
+void     tf_text_models_stop(tf_text_models_t *models); /* before the texts' thread is */
+
+/* SWAP or ROLLBACK; the work is done afterwards. E_MODEL_BUSY; E_CONTROL_REQUEST: another name or verb, or nothing
+ * to go back to. */
+tf_err_t tf_text_models_request(tf_text_models_t *models, const tf_model_request_t *request);
+/* As a row of tf_model_server_list. */
+json_t *tf_text_models_row(tf_text_models_t *models);
+/* Name, hash and labels of what reads now, for summaries. */
+void tf_text_models_describe(tf_text_models_t *models, json_t *root);
+
+#endif

@@ -1,0 +1,129 @@
+"""The model of texts swapped while texts come: the event stands between the last answer of the old version and the first of the new
+one, what does not fit is refused while the old one reads on, and a replay of the capture decides the same without any of them."""
+import json
+import pathlib
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from desk import LONG_S, Desk
+from harness import SMALL, main, run, wait_until
+
+TEXT = SMALL / "text"
+LABELS = "negative:-1,neutral:0,positive:1"
+GOOD = "Company beats guidance; record profit!"
+CONFIG = """
+engine: {{idle: sleep}}
+feeds:
+  - {{name: desk, venue: events, listen: "127.0.0.1:0", token_file: {at}/token, instruments: [BTC.DESK], rate_max: 0}}
+features: [text_score, text_label]
+texts: {{registry: {at}/models, name: news, version: 1, deadline: 1h}}
+capture: {{path: {at}/capture, flush: 10ms}}
+control: {{path: {at}/control/socket}}
+strategies:
+  - {{name: news, books: all, buy: "text_score > 0.5", sell: "text_score < -0.5"}}
+sinks: [{{type: "null"}}]
+"""
+
+
+class Swap(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.made = tempfile.TemporaryDirectory()
+        cls.files = {}
+        for name, labels, lengths in (("first", LABELS, "16,32"), ("second", LABELS.replace(":1", ":0.8"), "16,32"),
+                                      ("other", "bad:-1,neutral:0,positive:1", "16")):
+            cls.files[name] = pathlib.Path(cls.made.name) / f"{name}.safetensors"
+            run("model", "import", TEXT / "news.onnx", "--vocab", TEXT / "vocab.txt", "--labels", labels, "--lengths", lengths, "--out",
+                cls.files[name])
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.made.cleanup()
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="tf-texts-")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.add(1, self.files["first"].read_bytes())
+        self.sent = 0
+
+    def add(self, version, content):
+        path = self.folder / f"models/news/{version}.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    def ask(self, *words, expect=0):
+        out, err = run("control", self.folder / "control/socket", *words, "--json", expect=expect)
+        return json.loads(out or err)
+
+    def model(self, *words, expect=0):
+        return next(row for row in self.ask("model", *words, expect=expect)["models"] if row["name"] == "news")
+
+    def post(self, desk, cnt=1):
+        """So many texts, answered."""
+        self.sent += cnt
+        line = json.dumps({"instrument": "BTC.DESK", "kind": "text", "text": GOOD})
+        self.assertEqual(desk.post("\n".join([line] * cnt) + "\n")[0], 200)
+        wait_until(lambda: self.ask("status")["texts"]["answered"] == self.sent, LONG_S, "answers")
+
+    def finish(self, desk):
+        """The run's summary; a replay without models decides the same. And the capture's events of texts and swaps, in order."""
+        done = desk.finish()
+        for path in (self.folder / "models/news").iterdir():
+            path.unlink()
+        out, _ = run("replay", desk.config, "--json", "--input", self.folder / "capture")
+        again = json.loads(out)
+        self.assertEqual((done["ledger"]["residual"], again["ledger"]["residual"]), (0, 0))
+        for key in ("messages", "events", "events_hash", "decisions", "decisions_hash"):
+            self.assertEqual(again[key], done[key], key)
+        lines = self.folder / "events.jsonl"
+        run("tape", "convert", self.folder / "capture", "--out", lines)
+        events = [json.loads(line) for line in lines.read_text().splitlines()]
+        return done, [e for e in events if e["kind"] == "text" or e.get("command") == "swap"]
+
+    def test_a_swap_stands_between_the_answers_of_both_and_the_capture_replays(self):
+        self.add(2, self.files["second"].read_bytes())
+        with Desk(self.folder, CONFIG.format(at=self.folder)) as desk:
+            self.post(desk, 3)
+            self.assertEqual(self.model("list")["version"], 1)
+            row = self.model("swap", "news", 2)
+            self.assertEqual((row["version"], row["previous"], row["swaps"], row["state"]), (2, 1, 1, "idle"))
+            self.post(desk, 2)
+            self.assertEqual(self.model("rollback", "news")["version"], 1)
+            self.post(desk)
+            done, events = self.finish(desk)
+        self.assertEqual([e["kind"] for e in events], ["text"] * 3 + ["control"] + ["text"] * 2 + ["control", "text"])
+        first, second = {e["model_hash"] for e in events[:3]}, {e["model_hash"] for e in events[4:6]}
+        self.assertEqual((len(first | second), len(first), len(second)), (2, 1, 1))
+        self.assertEqual({events[7]["model_hash"]}, first)
+        self.assertEqual([e["words"][1] for e in events if e["kind"] == "control"], [2, 1])  # versions
+        self.assertGreater(events[0]["score"], events[4]["score"])  # of other weights
+        self.assertEqual((done["texts"]["version"], done["texts"]["swaps"]), (1, 2))
+
+    def test_what_does_not_fit_is_refused_while_the_old_version_reads(self):
+        good = self.files["second"].read_bytes()
+        self.add(2, good[:-100])
+        self.add(3, self.files["other"].read_bytes())
+        self.add(4, good)
+        with Desk(self.folder, CONFIG.format(at=self.folder)) as desk:
+            for words, said in ((("swap", "news", 2), "E_MODEL_FORMAT"), (("swap", "news", 3), "E_MODEL_SCHEMA"),
+                                (("swap", "news", 9), "E_MODEL_VERSION"), (("swap", "news", 1), "E_MODEL_VERSION"),
+                                (("swap", "news", 4, "--sha256", "0" * 64), "E_MODEL_PIN")):
+                row = self.model(*words, expect=1)
+                self.assertEqual((row["refusal"], row["version"]), (said, 1))
+                self.post(desk)
+            self.assertEqual(self.ask("model", "rollback", "news", expect=None)["code"], "E_CONTROL_REQUEST")
+            self.assertEqual(self.ask("model", "canary", "news", 4, expect=None)["code"], "E_CONTROL_REQUEST")
+            self.assertEqual(self.ask("model", "swap", "gone", 4, expect=None)["code"], "E_CONTROL_REQUEST")
+            self.assertEqual(self.model("list")["refused"], 5)
+            self.assertEqual(self.model("swap", "news")["version"], 4)  # the newest
+            self.post(desk)
+            done, events = self.finish(desk)
+        self.assertEqual([e["kind"] for e in events], ["text"] * 5 + ["control", "text"])
+        self.assertEqual(done["texts"]["missed"], {})
+
+
+if __name__ == "__main__":
+    main()
