@@ -11,11 +11,11 @@ tf_err_t tf_redis_place_parse(const char *url, tf_redis_place_t *place) {
   *place = (tf_redis_place_t){.db = 0};
   if (strchr(url, '@')) /* a password perhaps: not to be quoted */
     return TF_ERR(E_BROKER_CONFIG,
-                  "url: the address of a Redis holds an @: the user goes into user, the "
+                  "the address of a Redis holds an @: the user goes into user, the "
                   "password into password_file");
   if (!strncmp(url, "rediss://", strlen("rediss://")))
     return TF_ERR(E_BROKER_CONFIG,
-                  "url: \"%s\": no TLS here; redis://127.0.0.1:PORT of a tunnel (stunnel) will do",
+                  "\"%s\": no TLS here; redis://127.0.0.1:PORT of a tunnel (stunnel) will do",
                   url);
   bool good =
       sscanf(url, "redis://%255[^:/]:%d%n", place->host, &place->port, &used) == 2 && used > 0;
@@ -24,7 +24,7 @@ tf_err_t tf_redis_place_parse(const char *url, tf_redis_place_t *place) {
   else if (good)
     good = url[used] == '\0' || url[used] == '/';
   if (good && place->port >= 1 && place->port <= 65535 && place->db >= 0) return TF_OK;
-  return TF_ERR(E_BROKER_CONFIG, "url: \"%s\": expected redis://HOST:PORT or redis://HOST:PORT/DB",
+  return TF_ERR(E_BROKER_CONFIG, "\"%s\": expected redis://HOST:PORT or redis://HOST:PORT/DB",
                 url);
 }
 

@@ -19,7 +19,6 @@
  *
  * The stream is this sink's alone. Subjects are those of sink/subject.h, for consumers to filter by. The order is the
  * stream's, over all of them. */
-#include <errno.h>
 #include <string.h>
 
 #include "broker/nats_link.h"

@@ -21,10 +21,10 @@
 #include "core/secret.h"
 #include "source/reading.h"
 
-#define WAIT_MS      "200"
-#define ENTRIES_MAX  "256" /* of one answer */
-#define ANSWER_NS    (5 * TF_NS_PER_SEC)
-#define ELEMENTS_MAX 4096 /* of one array: an answer has ENTRIES_MAX, an entry two for a field */
+#define WAIT_MS       "200"
+#define ENTRIES_MAX   "256" /* of one answer */
+#define ANSWER_NS     (5 * TF_NS_PER_SEC)
+#define ELEMENTS_MAX  4096 /* of one array: an answer has ENTRIES_MAX, an entry two for a field */
 
 typedef struct entry_id {
   uint64_t major, minor;
@@ -318,6 +318,7 @@ static void *run(void *self) {
 
 /* ---- open, close ---- */
 
+/* Does a login come with a password that can be read? */
 static tf_err_t check(const tf_intake_config_t *config, const char **key) {
   tf_redis_place_t place;
   *key         = "broker";
@@ -346,8 +347,8 @@ static tf_err_t redis_open(void *state, const tf_intake_config_t *config, tf_inb
   (void)pthread_once(&once, make_calls);
   memset(r, 0, sizeof *r);
   tf_reading_init(&r->reading, "redis", config, inbox);
-  err = tf_redis_place_parse(config->url, &r->place);
-  if (!err) err = tf_reading_start(&r->reading, run, r);
+  (void)tf_redis_place_parse(config->url, &r->place); /* checked */
+  err = tf_reading_start(&r->reading, run, r);
   return err ? tf_error_add(err, "feed %s", config->name) : TF_OK;
 }
 

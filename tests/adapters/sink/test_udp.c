@@ -416,6 +416,12 @@ static void a_request_into_a_hole_brings_what_is_behind_it(void **state) {
   drain();
   rig.now_ns += TF_UDP_REORDER_NS;
   assert_int_equal(ask_and_answer(0), TF_UDP_ASKS_MAX);
+  assert_int_equal(rig.merge.record_cnt,
+                   22 + 1); /* the next; what is asked for then lies together */
+  rig.now_ns += TF_UDP_REORDER_NS;
+  (void)ask_and_answer(0);
+  rig.now_ns += TF_UDP_ASK_NS;
+  (void)ask_and_answer(0);
   assert_int_equal(rig.merge.record_cnt, 3 * 22);
   assert_int_equal(rig.merge.lost_cnt, 0);
   rig_close();

@@ -625,7 +625,8 @@ static const char text_keys[] =
     "  - {name: n, venue: kraken, from: nats, broker: \"nats://127.0.0.1:4222\", stream: E, "
     "partitions: 4,\n"
     "     partition: 1, start: all, user: u, password_file: p, times: kept}\n"
-    "  - {name: h, venue: kraken, listen: \"127.0.0.1:0\", clients_max: 5, rate_max: 6, "
+    "  - {name: h, venue: kraken, listen: \"127.0.0.1:0\", clients_max: 5, rate_max: 6, ids_kept: "
+    "9, "
     "token_file: t,\n"
     "     cert_file: c, tls_key_file: k}\n"
     "engine: {snapshot: s, snapshot_every: 3s, snapshot_restore: exact}\n"
@@ -640,6 +641,7 @@ static void keys_of_texts_snapshots_and_intakes_reach_their_fields(void **state)
   assert_int_equal(c->feeds[0].partition, 1);
   assert_int_equal(c->feeds[1].clients_max, 5);
   assert_int_equal(c->feeds[1].rate_max, 6);
+  assert_int_equal(c->feeds[1].ids_kept, 9);
   assert_string_equal(c->texts.file, "t");
   assert_string_equal(c->texts.name, "desk");
   assert_int_equal(c->texts.precision, TF_CONFIG_PRECISION_INT8);
