@@ -15,8 +15,7 @@ tf_err_t tf_redis_place_parse(const char *url, tf_redis_place_t *place) {
                   "password into password_file");
   if (!strncmp(url, "rediss://", strlen("rediss://")))
     return TF_ERR(E_BROKER_CONFIG,
-                  "\"%s\": no TLS here; redis://127.0.0.1:PORT of a tunnel (stunnel) will do",
-                  url);
+                  "\"%s\": no TLS here; redis://127.0.0.1:PORT of a tunnel (stunnel) will do", url);
   bool good =
       sscanf(url, "redis://%255[^:/]:%d%n", place->host, &place->port, &used) == 2 && used > 0;
   if (good && url[used] == '/' && url[used + 1])
@@ -24,8 +23,7 @@ tf_err_t tf_redis_place_parse(const char *url, tf_redis_place_t *place) {
   else if (good)
     good = url[used] == '\0' || url[used] == '/';
   if (good && place->port >= 1 && place->port <= 65535 && place->db >= 0) return TF_OK;
-  return TF_ERR(E_BROKER_CONFIG, "\"%s\": expected redis://HOST:PORT or redis://HOST:PORT/DB",
-                url);
+  return TF_ERR(E_BROKER_CONFIG, "\"%s\": expected redis://HOST:PORT or redis://HOST:PORT/DB", url);
 }
 
 tf_err_t tf_redis_place_check(const char *stream, const char *user, const char *password_file) {

@@ -21,10 +21,10 @@
 #include "core/secret.h"
 #include "source/reading.h"
 
-#define WAIT_MS       "200"
-#define ENTRIES_MAX   "256" /* of one answer */
-#define ANSWER_NS     (5 * TF_NS_PER_SEC)
-#define ELEMENTS_MAX  4096 /* of one array: an answer has ENTRIES_MAX, an entry two for a field */
+#define WAIT_MS      "200"
+#define ENTRIES_MAX  "256" /* of one answer */
+#define ANSWER_NS    (5 * TF_NS_PER_SEC)
+#define ELEMENTS_MAX 4096 /* of one array: an answer has ENTRIES_MAX, an entry two for a field */
 
 typedef struct entry_id {
   uint64_t major, minor;
