@@ -17,6 +17,7 @@
 #include "flow/ring.h"
 #include "market.h"
 #include "registry.h"
+#include "snapshots.h"
 #include "tf/bcast.h"
 #include "venues.h"
 #include "wire/ws.h"
@@ -237,6 +238,9 @@ static uint64_t run_decode_level(void) { return run_decode(MARKET_DEPTH); }
 static uint64_t run_path_trade(void) { return run_path(MARKET_TRADE); }
 static uint64_t run_path_quote(void) { return run_path(MARKET_QUOTE); }
 static uint64_t run_path_level(void) { return run_path(MARKET_DEPTH); }
+static uint64_t run_event_plain(void) { return snapshots_run(SNAPSHOTS_NONE); }
+static uint64_t run_event_snapshot(void) { return snapshots_run(SNAPSHOTS_UNDER_WAY); }
+static uint64_t run_snapshot_copy(void) { return snapshots_run(SNAPSHOTS_COPY); }
 
 /* A message of each venue's recording of the tree. */
 #define VENUES(X)                                                                                  \
@@ -263,15 +267,18 @@ static const struct {
   const char *name;
   uint64_t (*run)(void);
 } cases[] = {
-    {"ring_event",     run_ring        },
-    {"bcast_decision", run_bcast       },
-    {"ws_message",     run_ws          },
-    {"decode_trade",   run_decode_trade},
-    {"decode_quote",   run_decode_quote},
-    {"decode_level",   run_decode_level},
-    {"path_trade",     run_path_trade  },
-    {"path_quote",     run_path_quote  },
-    {"path_level",     run_path_level  },
+    {"ring_event",     run_ring          },
+    {"bcast_decision", run_bcast         },
+    {"ws_message",     run_ws            },
+    {"decode_trade",   run_decode_trade  },
+    {"decode_quote",   run_decode_quote  },
+    {"decode_level",   run_decode_level  },
+    {"path_trade",     run_path_trade    },
+    {"path_quote",     run_path_quote    },
+    {"path_level",     run_path_level    },
+    {"event_plain",    run_event_plain   },
+    {"event_snapshot", run_event_snapshot},
+    {"snapshot_copy",  run_snapshot_copy },
     VENUES(VENUE_CASE)
 };
 
