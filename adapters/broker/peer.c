@@ -4,6 +4,8 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -63,13 +65,23 @@ static bool is_answered(const struct addrinfo *at, uint64_t wait_ns) {
   return is_up;
 }
 
+/* Out of the ports that the kernel gives to outgoing connections; true where it does not say. */
+static bool is_given_out(unsigned long port) {
+  unsigned long low = 0, high = UINT16_MAX;
+  FILE         *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+  if (file && fscanf(file, "%lu %lu", &low, &high) != 2) low = 0, high = UINT16_MAX;
+  if (file) fclose(file);
+  return port >= low && port <= high;
+}
+
 tf_peer_look_t tf_peer_look(const char *host, const char *port, uint64_t wait_ns) {
   const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
   struct addrinfo      *found;
   tf_peer_look_t        look = TF_PEER_NOBODY;
-  if (getaddrinfo(host, port, &hints, &found) != 0) return TF_PEER_ELSEWHERE;
+  if (!is_given_out(strtoul(port, NULL, 10)) || getaddrinfo(host, port, &hints, &found) != 0)
+    return TF_PEER_SAFE;
   for (const struct addrinfo *at = found; at && look == TF_PEER_NOBODY; at = at->ai_next)
-    look = !is_this_machine(at)       ? TF_PEER_ELSEWHERE
+    look = !is_this_machine(at)       ? TF_PEER_SAFE
            : is_answered(at, wait_ns) ? TF_PEER_THERE
                                       : TF_PEER_NOBODY;
   freeaddrinfo(found);

@@ -15,13 +15,13 @@ short tf_peer_wait(int fd, bool writes, uint64_t wait_ns);
 bool tf_peer_is_self(int fd);
 
 typedef enum tf_peer_look {
-  TF_PEER_ELSEWHERE, /* another machine's, or no address: there is no connection to oneself */
-  TF_PEER_THERE,     /* this machine's, and somebody listens */
-  TF_PEER_NOBODY     /* this machine's, and nobody does */
+  TF_PEER_SAFE,  /* another machine's, no address, or a port that no outgoing connection is given */
+  TF_PEER_THERE, /* this machine's, and somebody listens */
+  TF_PEER_NOBODY /* this machine's, and nobody does */
 } tf_peer_look_t;
 
 /* For clients that connect by themselves, and leave no way to ask the above before they have waited: a connection that is
- * made and closed at once, to addresses of this machine only. Waits for the name and, at most wait_ns, for the connection. */
+ * made and closed at once, where it could be one to itself. Waits for the name and, at most wait_ns, for the connection. */
 tf_peer_look_t tf_peer_look(const char *host, const char *port, uint64_t wait_ns);
 
 #endif

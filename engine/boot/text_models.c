@@ -26,9 +26,9 @@ struct tf_text_models {
   pthread_cond_t     work;
   bool               is_stopping, is_busy; /* is_busy: request is being worked on */
   tf_model_request_t request;
-  row_t              rows[TF_TEXTS_VERSIONS]; /* as those of tf_texts_t */
-  uint32_t           serving, previous;       /* previous: or NO_ROW */
-  uint64_t           swaps, refused;
+  row_t              rows[TF_TEXTS_VERSIONS];   /* as those of tf_texts_t */
+  uint32_t           serving, previous;         /* previous: or NO_ROW */
+  uint64_t           swaps, rollbacks, refused; /* a rollback is a swap too */
   tf_err_t           refusal;
   char               refusal_text[512];
 };
@@ -136,12 +136,14 @@ static tf_err_t swap(tf_text_models_t *m, const tf_model_request_t *r) {
 }
 
 static void work_on(tf_text_models_t *m) {
-  tf_err_t err = TF_OK;
+  tf_err_t err       = TF_OK;
+  bool     went_back = false;
   if (m->request.verb == TF_MODEL_ROLLBACK)
-    (void)let_read(m, m->previous);
+    went_back = let_read(m, m->previous);
   else
     err = swap(m, &m->request);
   pthread_mutex_lock(&m->lock);
+  m->rollbacks += went_back;
   m->is_busy = false;
   m->refusal = err;
   m->refused += err != TF_OK;
@@ -206,7 +208,7 @@ json_t *tf_text_models_row(tf_text_models_t *m) {
                           "version", (json_int_t)serving->number, "sha256",
                           serving->model->sha256_hex, "state", m->is_busy ? "swapping" : "idle",
                           "beside", "previous", previous, "swaps", (json_int_t)m->swaps, "refused",
-                          (json_int_t)m->refused, "rollbacks", (json_int_t)0);
+                          (json_int_t)m->refused, "rollbacks", (json_int_t)m->rollbacks);
   if (m->refusal) {
     json_object_set_new(row, "refusal", json_string(tf_error_name(m->refusal)));
     json_object_set_new(row, "refusal_text", json_string(m->refusal_text));

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 
-from ports import free_port
+from ports import free_port, listener
 from tunnel import shut
 
 LONG_S = 60
@@ -304,7 +304,7 @@ class AckThief:
     def __init__(self, broker, count):
         self.broker, self.count, self.seen, self.stolen = broker, count, 0, 0
         self.lock, self.sockets = threading.Lock(), set()
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = listener()
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 

@@ -6,6 +6,7 @@ import struct
 import threading
 import time
 
+from ports import listener
 from tunnel import shut
 
 
@@ -23,7 +24,7 @@ class Fault:
 class ChaosTcp:
     def __init__(self, target_port, plan):
         self.target_port, self.plan = target_port, plan
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = listener()
         self.port = self.listener.getsockname()[1]
         self.connections, self.faults_done, self.stopping = 0, 0, False
         self.sockets = set()

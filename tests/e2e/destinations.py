@@ -621,9 +621,9 @@ class RedisStream(Destination):
         if self.may_end_early():
             if self.state == "killed":
                 self.broker.kill()
-                wait_until("the first decisions", lambda: self.has_decided(8))
             else:
                 wait_until("a few lies", lambda: self.broker.played >= 2)
+            wait_until("the first decisions", lambda: self.has_decided(8))
             process.send_signal(signal.SIGTERM)
 
     def end(self):

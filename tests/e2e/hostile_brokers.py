@@ -1,8 +1,8 @@
 """Brokers that lie: each connection plays one scene. What a scene yields goes out; what it gets from yield is all that came
 in since."""
-import socket
 import threading
 
+from ports import listener
 from tunnel import shut
 
 INFO = b'INFO {"server_id":"X","version":"2.9.10","proto":1,"headers":true,"max_payload":1048576,"jetstream":true}\r\n'
@@ -14,7 +14,7 @@ class LyingServer:
     def __init__(self, type_, scenes):
         self.type = self.scheme = type_
         self.scenes, self.played, self.sockets = scenes, 0, set()
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = listener()
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 

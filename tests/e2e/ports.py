@@ -6,11 +6,15 @@ import socket
 random_ports = random.SystemRandom()
 
 
-def free_port():
+def listener():
+    """A socket that listens on such a port."""
     while True:
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", random_ports.randrange(10_000, 32_000)))
-            except OSError:
-                continue
-            return s.getsockname()[1]
+        try:
+            return socket.create_server(("127.0.0.1", random_ports.randrange(10_000, 32_000)))
+        except OSError:
+            continue
+
+
+def free_port():
+    with listener() as s:
+        return s.getsockname()[1]

@@ -282,7 +282,7 @@ class Sinks(unittest.TestCase):
             out = {name: stack.enter_context(open(f"{folder}/{name}.lines", "w")) for name in urls}  # a pipe would stop its writer
             tails = {name: subprocess.Popen([TICKFUSE, "tail", url, *options], stdout=out[name], stderr=subprocess.PIPE, text=True)
                      for name, url in urls.items()}
-            wait_until(lambda: all(os.path.getsize(file.name) > 100000 for file in out.values()), LONG, "lines of all")
+            wait_until(lambda: all(len(lines_in(file.name)) >= 400 for file in out.values()), LONG, "lines of all")
             exchange.freeze()
             # A datagram that the reader had no room for is asked for: while there is somebody to ask.
             wait_until(lambda: len(lines_in(out["udp"].name)) >= engine.count("tickfuse_sink_acked_total", "udp") > 0, LONG, "all datagrams")

@@ -110,7 +110,7 @@ class Snapshot(unittest.TestCase):
     def test_what_does_not_fit_is_refused_with_the_reason_and_the_run_goes_on(self):
         self.small()
         good = self.snap.read_bytes()
-        for name, change, want in (("config", None, "other features, bars, strategies or models"),
+        for name, change, want in (("config", None, "taken with other strategies than"),
                                    ("bit", lambda b: b[:100] + bytes([b[100] ^ 1]) + b[101:], "checksum"),
                                    ("cut", lambda b: b[:-1], "E_FILE_DAMAGED"),
                                    ("head", lambda b: b[:9], "E_FILE_DAMAGED"),
