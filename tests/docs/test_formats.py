@@ -59,7 +59,7 @@ def key_rows():
 def check_keys(dump):
     rows, seen = key_rows(), set()
     for line in dump.splitlines():
-        carries, _, text, _ = line.split()
+        carries, _, _, text, _ = line.split()
         fields = json.loads(bytes.fromhex(text))
         name = CARRIES[carries]
         if name in ("event", "quote"):

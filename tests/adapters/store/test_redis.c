@@ -238,7 +238,7 @@ static void addresses_that_are_none_are_refused(void **state) {
   config = (tf_model_store_config_t){.blob_bytes_max = 1, .timeout_ns = TF_NS_PER_SEC};
   for (size_t i = 0; i < TF_ARRAY_CNT(bad); i++) {
     config.where = bad[i];
-    assert_int_equal(tf_store_redis.open(&config, &none), E_CONFIG_VALUE);
+    assert_int_equal(tf_store_redis.open(&config, &none), E_BROKER_CONFIG);
     assert_null(strstr(tf_error_text(), "secret"));
   }
   static const char *const good[] = {"redis://h:1", "redis://h:65535/", "redis://h:6379/15"};
