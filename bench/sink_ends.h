@@ -34,8 +34,8 @@ void sink_end_pair(sink_end_t *end, const char *type);
 /* Starts the reader: of a sink until it has record_cnt records, of a peer's bytes until they end. */
 void sink_end_read(sink_end_t *end, uint64_t record_cnt);
 void sink_end_read_bytes(sink_end_t *end, uint64_t byte_cnt);
-/* Until the reader has it all; anything else dies. */
-void sink_end_wait(sink_end_t *end);
+/* Until the reader has ended. Has it got all? */
+bool sink_end_wait(sink_end_t *end);
 /* What the server has taken so far, or the reader in all once it has ended; 0 before, and of nobody. */
 uint64_t sink_end_cpu_ns(const sink_end_t *end);
 void     sink_end_stop(sink_end_t *end);
