@@ -216,9 +216,7 @@ void tf_snapshot_begin_head(const tf_engine_t *e, const tf_snapshot_sizes_t *siz
   const tf_lane_t *lane = &e->runner.lane;
   const char      *why  = tf_lane_walks(lane);
   *head                 = (tf_snapshot_head_t){
-                      .mark           = {.ingest_seq   = e->runner.acquire.ingest_seq,
-                                         .decision_seq = lane->decide.decision_seq,
-                                         .epoch        = e->epoch},
+                      .mark           = {.decision_seq = lane->decide.decision_seq, .epoch = e->epoch},
                       .acquire_bytes  = sizes->acquire_bytes,
                       .lane_bytes     = sizes->lane_bytes,
                       .record_bytes   = sizes->record_bytes,
@@ -261,6 +259,7 @@ size_t tf_snapshot_take(tf_engine_t *e, void *bytes, size_t room) {
   size_t              at    = sizeof *head + sizes.acquire_bytes + sizes.lane_bytes;
   memset(bytes, 0, at);
   tf_snapshot_begin_head(e, &sizes, head);
+  head->mark.ingest_seq = e->runner.acquire.ingest_seq;
   tf_snapshot_save_acquire(e, head + 1, sizes.acquire_bytes);
   tf_snapshot_save_lane(e, (uint8_t *)(head + 1) + sizes.acquire_bytes, sizes.lane_bytes);
   for (uint32_t i = 0; i < cnt; i++) {

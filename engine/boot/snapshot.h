@@ -119,7 +119,7 @@ void tf_snapshot_save_acquire(tf_engine_t *engine, void *to, size_t room);
 void tf_snapshot_save_lane(tf_engine_t *engine, void *to, size_t room);
 /* Returns its bytes, a multiple of 8; 0: there is not enough room. */
 size_t tf_snapshot_save_instrument(tf_engine_t *engine, uint32_t id, void *to, size_t room);
-/* All but ingest_seq where acquire is another thread, as_of_ns, instrument_cnt, which are the caller's, and what seal adds. */
+/* All but ingest_seq, which acquire has, as_of_ns, instrument_cnt, which are the caller's, and what seal adds. */
 void tf_snapshot_begin_head(const tf_engine_t *engine, const tf_snapshot_sizes_t *sizes,
                             tf_snapshot_head_t *head);
 /* bytes_cnt: of all, from the head on. Any thread. */

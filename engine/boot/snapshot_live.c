@@ -107,7 +107,8 @@ static void leave_lane(tf_snapshot_live_t *s, phase_t phase) {
   set_phase(s, phase);
 }
 
-static void copy(tf_snapshot_live_t *s, uint32_t id) {
+/* is_touch: since an event is about to change it. With the last one all that the lane counted is the snapshots' thread's. */
+static void copy(tf_snapshot_live_t *s, uint32_t id, bool is_touch) {
   if (id >= s->instrument_cnt || s->copied[id] == s->serial) return;
   size_t took = tf_snapshot_save_instrument(s->engine, id, s->bytes + s->at, s->room - s->at);
   if (took == 0) {
@@ -118,6 +119,7 @@ static void copy(tf_snapshot_live_t *s, uint32_t id) {
   if (now_ns > head_of(s)->mark.as_of_ns) head_of(s)->mark.as_of_ns = now_ns;
   s->at += took;
   s->copied[id] = s->serial;
+  s->touched_cnt += is_touch;
   if (++s->copied_cnt == s->instrument_cnt) leave_lane(s, PHASE_READY);
 }
 
@@ -128,7 +130,7 @@ static bool is_copying(const tf_snapshot_live_t *s) {
 
 static void copy_next(tf_snapshot_live_t *s) {
   while (s->next_id < s->instrument_cnt && s->copied[s->next_id] == s->serial) s->next_id++;
-  copy(s, s->next_id);
+  copy(s, s->next_id, false);
 }
 
 TF_COLD static void begin(tf_snapshot_live_t *s) {
@@ -172,13 +174,11 @@ static void before_event(void *self, const tf_event_t *e) {
   const tf_lane_t    *lane = &s->engine->runner.lane;
   if (phase_of(s) == PHASE_ARMED && e->ingest_seq > s->armed_seq) begin(s);
   if (!is_copying(s)) return;
-  uint32_t before = s->copied_cnt;
   if (e->instrument_id < lane->instrument_cap) {
-    copy(s, e->instrument_id);
+    copy(s, e->instrument_id, true);
     const tf_lane_link_t *link = lane->instruments[e->instrument_id].readers;
-    for (; link && is_copying(s); link = link->next) copy(s, link->reader->id);
+    for (; link && is_copying(s); link = link->next) copy(s, link->reader->id, true);
   }
-  s->touched_cnt += s->copied_cnt - before;
   if (is_copying(s) && ++s->since_copy == TF_SNAPSHOT_EVENTS_A_COPY) {
     s->since_copy = 0;
     copy_next(s);
