@@ -1,8 +1,8 @@
 /* A connection to NATS through libnats, made and read so that its owner's thread (a sink's or a source's) never waits for it:
  *
  *   dialing   natsConnection_Connect waits (names, TCP, TLS, login), so a thread made for it does that and
- *             ends; libnats would wait for the greeting of a socket that is connected to itself (peer.h), so servers of
- *             this machine are looked at before, and those that are away are not tried; libnats' own reconnecting is off, and a connection that broke is given up for a new one. So
+ *             ends; libnats would wait for the greeting of a socket that is connected to itself, so servers where that
+ *             could be (tf_peer_look) are looked at before, and those that are away are not tried; libnats' own reconnecting is off, and a connection that broke is given up for a new one. So
  *             nothing that was sent on one can come back on another.
  *   I/O       libnats' event-loop mode: no reader thread, publishing only appends to a buffer, and reading and
  *             writing happen in wait, on that thread. libnats' timer thread may write a PING.

@@ -318,7 +318,6 @@ static void *run(void *self) {
 
 /* ---- open, close ---- */
 
-/* Does a login come with a password that can be read? */
 static tf_err_t check(const tf_intake_config_t *config, const char **key) {
   tf_redis_place_t place;
   *key         = "broker";
