@@ -85,8 +85,8 @@ class NatsClient:
         self.file.close()
         self.socket.close()
 
-    def message(self):
-        """(tag that it was asked with, bytes) of the next message to us."""
+    def next(self):
+        """(the words of its first line, bytes) of the next message, headers first."""
         while True:
             words = self.file.readline().split()
             if not words:
@@ -94,21 +94,19 @@ class NatsClient:
             if words[0] == b"PING":
                 self.socket.sendall(b"PONG\r\n")
             if words[0] in (b"MSG", b"HMSG"):
-                return words[1].removeprefix(self.inbox).decode(), self.file.read(int(words[-1]) + 2)[:-2]
+                return words, self.file.read(int(words[-1]) + 2)[:-2]
+
+    def message(self):
+        """(tag that it was asked with, bytes) of the next message to us."""
+        words, body = self.next()
+        return words[1].removeprefix(self.inbox).decode(), body
 
     def delivery(self):
         """(subject, place in its stream, bytes) of a message that a consumer delivers, its headers left out."""
         while True:
-            words = self.file.readline().split()
-            if not words:
-                raise ConnectionError("the server closed")
-            if words[0] == b"PING":
-                self.socket.sendall(b"PONG\r\n")
-            if words[0] in (b"MSG", b"HMSG"):
-                head = int(words[-2]) if words[0] == b"HMSG" else 0
-                body = self.file.read(int(words[-1]) + 2)[head:-2]
-                if words[3].startswith(b"$JS.ACK."):
-                    return words[1].decode(), int(words[3].split(b".")[5]), body
+            words, body = self.next()
+            if words[3].startswith(b"$JS.ACK."):
+                return words[1].decode(), int(words[3].split(b".")[5]), body[int(words[-2]) if words[0] == b"HMSG" else 0:]
 
     def send(self, subject, body, tag):
         self.socket.sendall(b"PUB %s %s%s %d\r\n%s\r\n" % (subject.encode(), self.inbox, str(tag).encode(), len(body), body))

@@ -191,7 +191,6 @@ class Members:
             self.assertEqual(group.end("a")["ends"], 1)
             group.check_order(self)
 
-
     def test_an_engine_that_stands_still_is_killed_and_started_again(self):
         with self.group() as group:
             group.start("a")
