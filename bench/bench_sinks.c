@@ -12,6 +12,7 @@
 #include "bench_print.h"
 #include "core/clock.h"
 #include "core/error.h"
+#include "sink/egress.h"
 #include "sink/registry.h"
 #include "sink_peers.h"
 #include "stage/emit.h"
@@ -19,9 +20,9 @@
 #define REPEATS_MAX 5u
 #define SINK_CAP    16u
 #define FIGURE_CNT  3u
-#define STEP        64u /* decisions between two looks at the queue */
-#define QUEUE_SLOTS 4096u
-#define WHOLE_RUN   (UINT64_C(1) << 17) /* slots of what may not lag: shm, a client's queue */
+#define STEP        64u                    /* decisions between two looks at the queue */
+#define QUEUE_SLOTS (4 * TF_EGRESS_WINDOW) /* a window on the way leaves room to offer more */
+#define WHOLE_RUN   (UINT64_C(1) << 17)    /* slots of what may not lag: shm, a client's queue */
 
 TF_STATIC_ASSERT(REPEATS_MAX <= SINK_END_RUNS_MAX, "the mock cluster has a topic for each run");
 

@@ -23,6 +23,10 @@
 #define DATAGRAM_BYTES (48u + DATAGRAM_CNT * sizeof(tf_decision_t))
 #define POST_CNT       256u /* records */
 #define LINES_BYTES    65536u
+#define SUBJECT_REST                                                                               \
+  ".decisions.UNKNOWN.0" /* as the sinks name a decision of no known instrument */
+#define CONTENT_TYPE "application/octet-stream"
+#define WRITER       "0123456789abcdef"
 #define POST_HEAD                                                                                  \
   "POST /in HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/octet-stream\r\n"             \
   "Content-Length: %zu\r\n\r\n"
@@ -152,29 +156,42 @@ static void check(natsStatus status, const char *what) {
   if (status != NATS_OK) sink_end_die(what, natsStatus_GetText(status));
 }
 
+/* The sink's message: its id, the one before it, who writes, what it is. */
+static natsStatus publish(jsCtx *js, const char *stream, const tf_decision_t *d) {
+  natsMsg     *msg;
+  jsPubOptions options;
+  char         subject[64], id[64], before[64];
+  snprintf(subject, sizeof subject, "%s" SUBJECT_REST, stream);
+  snprintf(id, sizeof id, "%s-%llu", stream, (unsigned long long)d->decision_seq);
+  snprintf(before, sizeof before, "%s-%llu", stream, (unsigned long long)d->decision_seq - 1);
+  natsStatus status = natsMsg_Create(&msg, subject, NULL, (const char *)d, sizeof *d);
+  if (status == NATS_OK) status = natsMsgHeader_Set(msg, "Tf-Writer", WRITER);
+  if (status == NATS_OK) status = natsMsgHeader_Set(msg, "Content-Type", CONTENT_TYPE);
+  if (status == NATS_OK) status = jsPubOptions_Init(&options);
+  options.MsgId = id;
+  if (d->decision_seq > 1) options.ExpectLastMsgId = before;
+  return status == NATS_OK ? js_PublishMsgAsync(js, &msg, &options) : status;
+}
+
 static void run_libnats(sink_end_t *end, const char *stream, uint64_t record_cnt,
                         void (*begin)(void)) {
   natsConnection *nc;
   jsCtx          *js;
   jsStreamConfig  config;
-  jsPubOptions    options;
-  tf_decision_t   d        = decision;
-  const char     *subjects = stream;
-  char            id[64];
+  tf_decision_t   d = decision;
+  char            subjects[64];
+  const char     *subject = subjects;
+  snprintf(subjects, sizeof subjects, "%s.>", stream);
   check(natsConnection_ConnectTo(&nc, end->url), "connect");
   check(natsConnection_JetStream(&js, nc, NULL), "JetStream");
   check(jsStreamConfig_Init(&config), "stream");
   config.Name        = stream;
-  config.Subjects    = &subjects;
+  config.Subjects    = &subject;
   config.SubjectsLen = 1;
   check(js_AddStream(NULL, js, &config, NULL, NULL), "stream");
   begin();
-  for (d.decision_seq = 1; d.decision_seq <= record_cnt; d.decision_seq++) {
-    check(jsPubOptions_Init(&options), "options");
-    snprintf(id, sizeof id, "%s-%llu", stream, (unsigned long long)d.decision_seq);
-    options.MsgId = id;
-    check(js_PublishAsync(js, stream, &d, sizeof d, &options), "publish");
-  }
+  for (d.decision_seq = 1; d.decision_seq <= record_cnt; d.decision_seq++)
+    check(publish(js, stream, &d), "publish");
   check(js_PublishAsyncComplete(js, NULL), "acknowledgements");
   jsCtx_Destroy(js);
   natsConnection_Destroy(nc);
@@ -190,8 +207,8 @@ static void run_hiredis(sink_end_t *end, const char *stream, uint64_t record_cnt
     uint32_t n = 0;
     for (; n < PIPELINE && seq <= record_cnt; n++, seq++) {
       d.decision_seq = seq;
-      redisAppendCommand(c, "XADD %s %llu-0 record %b", stream, (unsigned long long)seq, &d,
-                         sizeof d);
+      redisAppendCommand(c, "XADD %s %llu-0 record %b writer " WRITER, stream,
+                         (unsigned long long)seq, &d, sizeof d);
     }
     while (n--) {
       redisReply *reply = NULL;
@@ -207,6 +224,29 @@ static void count_delivered(rd_kafka_t *rk, const rd_kafka_message_t *message, v
   (void)rk;
   if (message->err) sink_end_die("kafka", rd_kafka_err2str(message->err));
   ++*(uint64_t *)opaque;
+}
+
+/* The sink's message: its key, its headers. False: there is no room now. */
+static bool produce(rd_kafka_t *rk, rd_kafka_topic_t *topic, const char *stream,
+                    const tf_decision_t *d) {
+  char               key[64], subject[64];
+  int                key_cnt = snprintf(key, sizeof key, "%s-", stream), seq_at = key_cnt;
+  unsigned long long seq         = d->decision_seq;
+  int                subject_cnt = snprintf(subject, sizeof subject, "%s" SUBJECT_REST, stream);
+  key_cnt += snprintf(key + seq_at, sizeof key - (size_t)seq_at, "%llu", seq);
+  const rd_kafka_vu_t parts[] = {
+      {RD_KAFKA_VTYPE_RKT,       .u.rkt = topic                                        },
+      {RD_KAFKA_VTYPE_PARTITION, .u.i32 = 0                                            },
+      {RD_KAFKA_VTYPE_MSGFLAGS,  .u.i = RD_KAFKA_MSG_F_COPY                            },
+      {RD_KAFKA_VTYPE_KEY,       .u.mem = {key, (size_t)key_cnt}                       },
+      {RD_KAFKA_VTYPE_VALUE,     .u.mem = {(void *)(uintptr_t)d, sizeof *d}            },
+      {RD_KAFKA_VTYPE_HEADER,    .u.header = {"tf-seq", key + seq_at, key_cnt - seq_at}},
+      {RD_KAFKA_VTYPE_HEADER,    .u.header = {"tf-subject", subject, subject_cnt}      },
+      {RD_KAFKA_VTYPE_HEADER,    .u.header = {"content-type", CONTENT_TYPE, -1}        },
+  };
+  rd_kafka_error_t *refused = rd_kafka_produceva(rk, parts, TF_ARRAY_CNT(parts));
+  if (refused) rd_kafka_error_destroy(refused);
+  return !refused;
 }
 
 static void run_librdkafka(sink_end_t *end, const char *stream, uint64_t record_cnt,
@@ -228,9 +268,9 @@ static void run_librdkafka(sink_end_t *end, const char *stream, uint64_t record_
   rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, stream, NULL);
   begin();
   for (d.decision_seq = 1; d.decision_seq <= record_cnt;) {
-    int refused = rd_kafka_produce(topic, 0, RD_KAFKA_MSG_F_COPY, &d, sizeof d, NULL, 0, NULL);
-    d.decision_seq += refused == 0;
-    rd_kafka_poll(rk, refused ? 1 : 0);
+    bool is_taken = produce(rk, topic, stream, &d);
+    if (!is_taken || d.decision_seq % PIPELINE == 0) rd_kafka_poll(rk, is_taken ? 0 : 1);
+    d.decision_seq += is_taken;
   }
   while (delivered < record_cnt) rd_kafka_poll(rk, 10);
   rd_kafka_topic_destroy(topic);
@@ -240,8 +280,8 @@ static void run_librdkafka(sink_end_t *end, const char *stream, uint64_t record_
 static const sink_peer_t peers[] = {
     {"http",      "POST and recv, 256 records",     false, run_posts,      NULL          },
     {"journal",   "write(), 8 KiB",                 false, run_file,       NULL          },
-    {"kafka",     "rd_kafka_produce, idempotent",   false, run_librdkafka, NULL          },
-    {"nats",      "js_PublishAsync with ids",       false, run_libnats,    NULL          },
+    {"kafka",     "librdkafka, idempotent",         false, run_librdkafka, NULL          },
+    {"nats",      "js_PublishMsgAsync, chained",    false, run_libnats,    NULL          },
     {"redis",     "hiredis, XADD 64 at a time",     false, run_hiredis,    NULL          },
     {"stdout",    "write() of ready lines, 64 KiB", true,  run_lines,      line_bytes    },
     {"tcp",       "write(), 64 records a frame",    true,  run_frames,     frame_bytes   },

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "broker/text.h"
 #include "core/error.h"
 #include "core/secret.h"
 #include "tf/atomic.h"
@@ -129,17 +130,12 @@ uint64_t tf_kafka_seq(const rd_kafka_message_t *message) {
   rd_kafka_headers_t *headers;
   const void         *value;
   size_t              cnt;
-  uint64_t            seq = 0;
+  uint64_t            seq;
   if (rd_kafka_message_headers(message, &headers) ||
-      rd_kafka_header_get_last(headers, TF_KAFKA_HEADER_SEQ, &value, &cnt) || cnt == 0 || cnt > 20)
+      rd_kafka_header_get_last(headers, TF_KAFKA_HEADER_SEQ, &value, &cnt) || cnt == 0)
     return 0;
-  for (size_t i = 0; i < cnt; i++) {
-    uint8_t digit = (uint8_t)(((const uint8_t *)value)[i] - '0');
-    if (digit > 9 || __builtin_mul_overflow(seq, 10, &seq) ||
-        __builtin_add_overflow(seq, digit, &seq))
-      return 0;
-  }
-  return seq;
+  const char *at = value, *end = at + cnt;
+  return cnt <= TF_TEXT_U64_CHARS && tf_text_read_u64(&at, end, &seq) && at == end ? seq : 0;
 }
 
 /* ---- instances ---- */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "broker/peer.h"
+#include "broker/text.h"
 #include "core/error.h"
 #include "core/secret.h"
 #include "tf/atomic.h"
@@ -16,8 +17,6 @@
 #define PINGS_MAX    2 /* unanswered: the connection is broken */
 #define URL_BYTES    512u
 #define SECRET_CHARS 1024u
-#define RECEIVE_BYTES                                                                              \
-  (16u << 10) /* less than libnats reads at once, so that nothing is left in the pair */
 
 static bool is_secure(const tf_broker_config_t *config) {
   return strstr(config->url, "tls://") || config->ca_file || config->cert_file;
@@ -239,10 +238,12 @@ void tf_nats_link_hang_up(tf_nats_link_t *link) {
   link->nc  = NULL;
   link->fd = link->wire_fd = link->pair_fd = -1;
   link->out_at = link->out_end = 0;
-  link->is_between             = false;
-  link->guard.line_cnt         = 0;
-  link->guard.skip             = 0;
-  link->state                  = TF_NATS_LINK_NONE;
+  link->in_at = link->in_end = 0;
+  link->is_between           = false;
+  link->is_answer            = false;
+  link->guard.line_cnt       = 0;
+  link->guard.skip           = 0;
+  link->state                = TF_NATS_LINK_NONE;
 }
 
 static void take_dialed(tf_nats_link_t *link) {
@@ -265,20 +266,78 @@ static TF_PRINTF(2, 3) void broke(tf_nats_link_t *link, const char *fmt, ...) {
   link->state = TF_NATS_LINK_DOWN;
 }
 
-/* From the wire, through the guard, into libnats. */
+static void check_closed(tf_nats_link_t *link) {
+  const char *more = NULL;
+  if (link->state == TF_NATS_LINK_DOWN || !natsConnection_IsClosed(link->nc)) return;
+  natsStatus status = natsConnection_GetLastError(link->nc, &more);
+  snprintf(link->text, sizeof link->text, "%s: the connection ended: %s%s%s", link->config.url,
+           natsStatus_GetText(status), more && *more ? ": " : "", more ? more : "");
+  link->state = TF_NATS_LINK_DOWN;
+}
+
+/* In parts that libnats reads at once. */
+static void hand_on(tf_nats_link_t *link, const char *bytes, size_t cnt) {
+  for (size_t n; cnt > 0 && link->state == TF_NATS_LINK_UP; bytes += n, cnt -= n) {
+    n = cnt < TF_NATS_IN_BYTES ? cnt : TF_NATS_IN_BYTES;
+    if (send(link->pair_fd, bytes, n, MSG_NOSIGNAL) != (ssize_t)n)
+      broke(link, "libnats does not read");
+    else
+      natsConnection_ProcessReadEvent(link->nc);
+  }
+  check_closed(link);
+}
+
+/* From the wire, through the guard, into libnats, unless the owner takes answers first. */
 static void receive(tf_nats_link_t *link) {
-  char    bytes[RECEIVE_BYTES];
-  ssize_t got = recv(link->wire_fd, bytes, sizeof bytes, 0);
+  if (link->in_at < link->in_end) return;
+  ssize_t got = recv(link->wire_fd, link->in, sizeof link->in, 0);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  link->in_at  = 0;
+  link->in_end = got > 0 ? (size_t)got : 0;
   if (got <= 0)
     broke(link, "%s: the connection ended: %s", link->config.url,
           got == 0 ? "the server closed it" : strerror(errno));
-  else if (tf_nats_guard_check(&link->guard, bytes, (size_t)got) != TF_OK)
+  if (got <= 0 || link->takes_answers) return;
+  link->in_at = link->in_end;
+  if (tf_nats_guard_check(&link->guard, link->in, (size_t)got) != TF_OK)
     broke(link, "%s", tf_error_text());
-  else if (send(link->pair_fd, bytes, (size_t)got, MSG_NOSIGNAL) != got)
-    broke(link, "libnats does not read");
   else
-    natsConnection_ProcessReadEvent(link->nc);
+    hand_on(link, link->in, (size_t)got);
+}
+
+/* "MSG INBOX.NUMBER ...": the number. */
+static bool is_answer(tf_nats_link_t *link, const tf_nats_piece_t *line) {
+  static const char word[] = "MSG ";
+  size_t            cnt    = strlen(link->inbox);
+  if (link->guard.skip > sizeof link->answer || line->cnt < strlen(word) + cnt ||
+      memcmp(line->bytes, word, strlen(word)) != 0 ||
+      memcmp(line->bytes + strlen(word), link->inbox, cnt) != 0)
+    return false;
+  const char *at = line->bytes + strlen(word) + cnt, *end = line->bytes + line->cnt;
+  return tf_text_read_u64(&at, end, &link->token) && at < end && *at == ' ';
+}
+
+bool tf_nats_link_answer(tf_nats_link_t *link, tf_nats_answer_t *answer) {
+  tf_nats_piece_t piece;
+  while (link->state == TF_NATS_LINK_UP && link->in_at < link->in_end) {
+    const char *at  = link->in + link->in_at;
+    int         got = tf_nats_guard_next(&link->guard, &at, link->in + link->in_end, &piece);
+    link->in_at     = (size_t)(at - link->in);
+    if (got < 0) broke(link, "%s", tf_error_text());
+    if (got <= 0) continue;
+    if (piece.is_line) {
+      link->is_answer  = is_answer(link, &piece);
+      link->answer_cnt = 0;
+    }
+    if (!link->is_answer) hand_on(link, piece.bytes, piece.cnt);
+    if (!link->is_answer || piece.is_line) continue;
+    memcpy(link->answer + link->answer_cnt, piece.bytes, piece.cnt);
+    link->answer_cnt += piece.cnt;
+    if (link->guard.skip) continue;
+    *answer = (tf_nats_answer_t){link->token, link->answer, link->answer_cnt - 2};
+    return true;
+  }
+  return false;
 }
 
 /* From libnats onto the wire: until it has no more, or the wire takes no more. */
@@ -316,15 +375,6 @@ void tf_nats_link_put(tf_nats_link_t *link, size_t bytes) {
   link->out_end += bytes;
 }
 
-static void check_closed(tf_nats_link_t *link) {
-  const char *more = NULL;
-  if (link->state == TF_NATS_LINK_DOWN || !natsConnection_IsClosed(link->nc)) return;
-  natsStatus status = natsConnection_GetLastError(link->nc, &more);
-  snprintf(link->text, sizeof link->text, "%s: the connection ended: %s%s%s", link->config.url,
-           natsStatus_GetText(status), more && *more ? ": " : "", more ? more : "");
-  link->state = TF_NATS_LINK_DOWN;
-}
-
 #define DIALED_NS TF_NS_PER_MS /* how often it is asked whether the dialer is done */
 
 tf_nats_link_state_t tf_nats_link_wait(tf_nats_link_t *link, uint64_t wait_ns) {
@@ -337,7 +387,8 @@ tf_nats_link_state_t tf_nats_link_wait(tf_nats_link_t *link, uint64_t wait_ns) {
       (void)tf_peer_wait(-1, false, dials && wait_ns > DIALED_NS ? DIALED_NS : wait_ns);
     return link->state;
   }
-  bool  is_guarded = link->wire_fd >= 0, writes = wants_write(link) || link->out_at < link->out_end;
+  bool is_guarded = link->wire_fd >= 0, writes = wants_write(link) || link->out_at < link->out_end;
+  if (link->in_at < link->in_end) wait_ns = 0; /* it has something to say already */
   short events = tf_peer_wait(is_guarded ? link->wire_fd : link->fd, writes, wait_ns);
   bool  reads  = (events & (POLLIN | POLLERR | POLLHUP)) != 0;
   if (reads && is_guarded) receive(link);

@@ -25,6 +25,9 @@
 #define TF_NATS_INBOX_BYTES 64u
 #define TF_NATS_TEXT_BYTES  256u
 #define TF_NATS_OUT_BYTES   (64u << 10)
+#define TF_NATS_IN_BYTES                                                                           \
+  (16u << 10) /* less than libnats reads at once, so that nothing is left in the pair */
+#define TF_NATS_ANSWER_BYTES 1024u /* of one that is taken before libnats */
 
 /* What differs by what the connection is for. */
 typedef struct tf_nats_limits {
@@ -54,6 +57,12 @@ typedef struct tf_nats_link {
   char                 out[TF_NATS_OUT_BYTES]; /* not yet on the wire */
   bool                 is_between;             /* the last in out is the end of a message */
   tf_nats_guard_t      guard;
+  bool
+      takes_answers; /* the owner's, before the first dial: what comes waits for tf_nats_link_answer */
+  bool     is_answer; /* the payload that comes next is of one */
+  size_t   in_at, in_end, answer_cnt;
+  uint64_t token;
+  char     in[TF_NATS_IN_BYTES], answer[TF_NATS_ANSWER_BYTES];
   char     inbox[TF_NATS_INBOX_BYTES]; /* "_INBOX.x.": what is behind says what is answered */
   char     text[TF_NATS_TEXT_BYTES];
   uint64_t dialed;      /* the dialer sets it last, with release */
@@ -79,6 +88,17 @@ tf_nats_link_state_t tf_nats_link_wait(tf_nats_link_t *link, uint64_t wait_ns);
 bool  tf_nats_link_writes(const tf_nats_link_t *link, size_t bytes_max);
 char *tf_nats_link_room(tf_nats_link_t *link, size_t bytes);
 void  tf_nats_link_put(tf_nats_link_t *link, size_t bytes);
+
+/* An answer to the inbox with a number behind, as it came over the wire and without libnats' copies: the next one, and all before it
+ * that is none goes to libnats. False: there is no other yet. Only where takes_answers; what is longer than TF_NATS_ANSWER_BYTES, has
+ * headers, or comes by TLS, tf_nats_link_next has. */
+typedef struct tf_nats_answer {
+  uint64_t    token;
+  const char *bytes; /* until the next call */
+  size_t      bytes_cnt;
+} tf_nats_answer_t;
+
+bool tf_nats_link_answer(tf_nats_link_t *link, tf_nats_answer_t *answer);
 
 /* The next message to the inbox, or NULL. *no_responders: there is nobody to answer a request. The caller
  * destroys it. */

@@ -1,7 +1,6 @@
 #include "broker/nats_reply.h"
 
-#include <string.h>
-
+#include "broker/text.h"
 #include "core/error.h"
 #include "wire/json.h"
 
@@ -170,11 +169,8 @@ static void take_headers(const tf_json_value_t *headers, tf_nats_reply_t *reply)
 bool tf_nats_reply_seq(const char *message_id, const char *stream, uint64_t *seq) {
   size_t      chars = strlen(stream);
   const char *at    = message_id + chars;
-  if (strncmp(message_id, stream, chars) != 0 || *at++ != '-' || *at == '\0') return false;
-  for (*seq = 0; *at >= '0' && *at <= '9'; at++)
-    if (__builtin_mul_overflow(*seq, UINT64_C(10), seq) ||
-        __builtin_add_overflow(*seq, (uint64_t)(*at - '0'), seq))
-      return false;
+  if (strncmp(message_id, stream, chars) != 0 || *at++ != '-') return false;
+  if (!tf_text_read_u64(&at, at + strlen(at), seq)) return false;
   if (*at == '.') at += 1 + strspn(at + 1, "0123456789"); /* the epoch */
   return *at == '\0';
 }
@@ -185,12 +181,8 @@ bool tf_nats_reply_seq(const char *message_id, const char *stream, uint64_t *seq
 
 /* From the token at on; UINT64_MAX: it is no number, or none of ours to count with. */
 static uint64_t token_number(const char *at) {
-  uint64_t number = 0;
-  if (*at < '0' || *at > '9') return UINT64_MAX;
-  for (; *at >= '0' && *at <= '9'; at++)
-    if (__builtin_mul_overflow(number, UINT64_C(10), &number) ||
-        __builtin_add_overflow(number, (uint64_t)(*at - '0'), &number))
-      return UINT64_MAX;
+  uint64_t number;
+  if (!tf_text_read_u64(&at, at + strlen(at), &number)) return UINT64_MAX;
   return *at == '.' || *at == '\0' ? number : UINT64_MAX;
 }
 
@@ -211,6 +203,24 @@ bool tf_nats_delivery_read(const char *reply_subject, tf_nats_delivery_t *d) {
                                               .pending      = token_number(tokens[first + 3])};
   return d->stream_seq - 1 < UINT64_MAX - 1 && d->consumer_seq - 1 < UINT64_MAX - 1 &&
          d->pending < UINT64_MAX;
+}
+
+/* ---- an acknowledgement ---- */
+
+static bool passes(const char **at, const char *end, const char *text) {
+  size_t cnt = strlen(text);
+  if ((size_t)(end - *at) < cnt || memcmp(*at, text, cnt) != 0) return false;
+  *at += cnt;
+  return true;
+}
+
+bool tf_nats_reply_is_ack(const char *bytes, size_t bytes_cnt, const char *stream) {
+  uint64_t    seq;
+  const char *at = bytes, *end = bytes + bytes_cnt;
+  if (!passes(&at, end, "{\"stream\":\"") || !passes(&at, end, stream) ||
+      !passes(&at, end, "\",") || !(passes(&at, end, " \"seq\":") || passes(&at, end, "\"seq\":")))
+    return false;
+  return at < end && *at != '0' && tf_text_read_u64(&at, end, &seq) && end - at == 1 && *at == '}';
 }
 
 /* ---- the whole ---- */

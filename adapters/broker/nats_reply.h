@@ -53,6 +53,9 @@ typedef enum tf_nats_ask {
 tf_err_t tf_nats_reply_read(tf_nats_ask_t ask, const char *bytes, size_t bytes_cnt,
                             tf_nats_reply_t *reply);
 
+/* The usual acknowledgement, {"stream":"D","seq":7} as nats-server writes it. False: it may be any other answer, for tf_nats_reply_read. */
+bool tf_nats_reply_is_ack(const char *bytes, size_t bytes_cnt, const char *stream);
+
 /* The reply subject of a message that a consumer delivered (ADR-15 of nats-architecture-and-design, both forms):
  *   $JS.ACK.STREAM.CONSUMER.TIMES.STREAM_SEQ.CONSUMER_SEQ.NS.PENDING
  *   $JS.ACK.DOMAIN.ACCOUNT.STREAM.CONSUMER.TIMES.STREAM_SEQ.CONSUMER_SEQ.NS.PENDING[.RANDOM] */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "broker/text.h"
 #include "core/error.h"
 
 /* Any address says "made": nothing is. */
@@ -28,21 +29,12 @@ static void take_text(tf_redis_reply_t *reply, const char *text, size_t cnt) {
 }
 
 /* "1042-0": both parts decimal and within 64 bits. */
-static bool read_number(const char **text, const char *end, uint64_t *number) {
-  const char *begin = *text;
-  *number           = 0;
-  for (; *text < end && **text >= '0' && **text <= '9'; ++*text)
-    if (__builtin_mul_overflow(*number, UINT64_C(10), number) ||
-        __builtin_add_overflow(*number, (uint64_t)(**text - '0'), number))
-      return false;
-  return *text > begin;
-}
-
 static void take_last_id(tf_redis_tail_t *tail, const char *text, size_t cnt) {
   const char *end   = text + cnt;
   tail->has_last_id = true;
-  tail->last_id_bad = !read_number(&text, end, &tail->last_id) || text == end || *text++ != '-' ||
-                      !read_number(&text, end, &tail->last_id_minor) || text != end;
+  tail->last_id_bad = !tf_text_read_u64(&text, end, &tail->last_id) || text == end ||
+                      *text++ != '-' || !tf_text_read_u64(&text, end, &tail->last_id_minor) ||
+                      text != end;
 }
 
 /* Of an entry [id, [field, value, ...]], alone in XINFO's answer or of XRANGE's array of them. */
@@ -142,6 +134,12 @@ tf_err_t tf_redis_reply_feed(tf_redis_reader_t *r, const char *bytes, size_t byt
   if (r->reader->len - r->reader->pos + bytes_cnt > TF_REDIS_REPLY_BYTES_MAX)
     return TF_ERR(E_BROKER_IO, "Redis' answer is longer than %u bytes", TF_REDIS_REPLY_BYTES_MAX);
   return redisReaderFeed(r->reader, bytes, bytes_cnt) == REDIS_OK ? TF_OK : refuse(r);
+}
+
+bool tf_redis_reply_is_between(const tf_redis_reader_t *r) {
+  const redisReader *reader = r->reader;
+  return reader->pos == reader->len &&
+         (reader->ridx < 0 || (reader->ridx == 0 && reader->rstack[0].type < 0));
 }
 
 int tf_redis_reply_next(tf_redis_reader_t *r, tf_redis_reply_t *reply) {

@@ -56,6 +56,8 @@ void     tf_redis_reply_fini(tf_redis_reader_t *r); /* accepts a zeroed one */
 
 /* Takes bytes as they came. E_BROKER_IO: no RESP, or over a limit; the text says which. */
 tf_err_t tf_redis_reply_feed(tf_redis_reader_t *r, const char *bytes, size_t bytes_cnt);
+/* All that was fed was read, up to the end of an answer. */
+bool tf_redis_reply_is_between(const tf_redis_reader_t *r);
 /* 1: *reply is the next whole answer. 0: more bytes are wanted. < 0: as feed. */
 int tf_redis_reply_next(tf_redis_reader_t *r, tf_redis_reply_t *reply);
 

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "broker/kafka_link.h"
+#include "broker/text.h"
 #include "core/error.h"
 #include "sink/broker.h"
 #include "sink/encode.h"
@@ -25,7 +26,7 @@
 
 #define TOPIC_CHARS_MAX TF_SUBJECT_STREAM_CHARS_MAX
 #define TAIL_NS_MAX     (30 * TF_NS_PER_SEC)
-#define KEY_BYTES       (TOPIC_CHARS_MAX + 24u)
+#define KEY_BYTES       (TOPIC_CHARS_MAX + 1 + TF_TEXT_U64_CHARS + 1)
 
 typedef enum phase { PHASE_IDLE, PHASE_TAIL, PHASE_READY } phase_t;
 
@@ -39,7 +40,9 @@ typedef struct kafka {
   uint32_t           connection;
   uint64_t           tail_seq, acked_seq;
   char               why[256]; /* of what a callback heard that ends the instance; "": nothing */
-  uint8_t           *encoded;  /* one record */
+  char     key[KEY_BYTES];     /* "TOPIC-", and behind it the number of the record that is sent */
+  size_t   key_seq_at;
+  uint8_t *encoded; /* one record */
 } kafka_t;
 
 static size_t state_bytes(const tf_sink_config_t *config) {
@@ -135,6 +138,7 @@ static tf_err_t outlet_open(void *self, const tf_sink_config_t *config) {
   if (!err) err = tf_broker_want(config, "stream", config->stream, "decisions");
   if (!err) err = check_topic(config->stream);
   if (!err) err = tf_kafka_address_parse(config->url, &k->address);
+  if (!err) k->key_seq_at = tf_text_put(k->key, tf_text_put(k->key, 0, config->stream), "-");
   if (!err && !set_up(k, config)) err = tf_error_code();
   if (err) outlet_close(k);
   return err;
@@ -174,10 +178,8 @@ static void become_ready(kafka_t *k, uint64_t tail_seq) {
 
 /* Whose message it is: our id stands in its key and in its header. 0: not ours. */
 static uint64_t tail_seq_of(const kafka_t *k, const rd_kafka_message_t *message) {
-  const char *topic   = k->broker.config->stream;
-  size_t      cnt     = strlen(topic);
-  const char *key     = message->key;
-  bool        is_ours = message->key_len > cnt && memcmp(key, topic, cnt) == 0 && key[cnt] == '-';
+  size_t cnt     = k->key_seq_at;
+  bool   is_ours = message->key_len > cnt && memcmp(message->key, k->key, cnt) == 0;
   return is_ours ? tf_kafka_seq(message) : 0;
 }
 
@@ -238,9 +240,10 @@ static void outlet_poll(void *self, uint64_t now_ns, uint64_t wait_ns, tf_outlet
 static rd_kafka_resp_err_t produce(kafka_t *k, const tf_out_t *out) {
   const tf_sink_config_t *config = k->broker.config;
   const char             *type   = tf_encode_content_type(config->format);
-  char                    key[KEY_BYTES], seq[24], subject[TF_SUBJECT_BYTES];
-  int                     seq_cnt = snprintf(seq, sizeof seq, "%llu", (unsigned long long)out->seq);
-  int                     key_cnt = snprintf(key, sizeof key, "%s-%s", config->stream, seq);
+  char                    subject[TF_SUBJECT_BYTES];
+  size_t                  key_cnt     = tf_text_put_u64(k->key, k->key_seq_at, out->seq);
+  const char             *seq         = k->key + k->key_seq_at;
+  ssize_t                 seq_cnt     = (ssize_t)(key_cnt - k->key_seq_at);
   size_t                  subject_cnt = tf_subject(config, out->record, subject);
   size_t                  cnt         = tf_encode(config, out->record, out->late, k->encoded);
   /* An array, since the macros of its call with a list of arguments are GNU C. */
@@ -248,7 +251,7 @@ static rd_kafka_resp_err_t produce(kafka_t *k, const tf_out_t *out) {
       {RD_KAFKA_VTYPE_RKT,       .u.rkt = k->producer.topic                                          },
       {RD_KAFKA_VTYPE_PARTITION, .u.i32 = k->address.partition                                       },
       {RD_KAFKA_VTYPE_MSGFLAGS,  .u.i = RD_KAFKA_MSG_F_COPY                                          },
-      {RD_KAFKA_VTYPE_KEY,       .u.mem = {key, (size_t)key_cnt}                                     },
+      {RD_KAFKA_VTYPE_KEY,       .u.mem = {k->key, key_cnt}                                          },
       {RD_KAFKA_VTYPE_VALUE,     .u.mem = {k->encoded, cnt}                                          },
       {RD_KAFKA_VTYPE_HEADER,    .u.header = {TF_KAFKA_HEADER_SEQ, seq, seq_cnt}                     },
       {RD_KAFKA_VTYPE_HEADER,    .u.header = {TF_KAFKA_HEADER_SUBJECT, subject, (ssize_t)subject_cnt}},

@@ -23,6 +23,7 @@
 
 #include "broker/nats_link.h"
 #include "broker/nats_reply.h"
+#include "broker/text.h"
 #include "core/error.h"
 #include "sink/broker.h"
 #include "sink/encode.h"
@@ -277,14 +278,26 @@ static void take_answer(nats_t *n, const tf_nats_reply_t *reply) {
 
 /* ---- acknowledgements ---- */
 
+static bool is_in_flight(const nats_t *n, uint64_t token) {
+  return token - n->flight_tail < n->flight_head - n->flight_tail;
+}
+
 /* The token behind the inbox; false: none. */
 static bool token_of(const nats_t *n, const char *subject, uint64_t *token) {
   size_t chars = strlen(n->link.inbox);
   char  *end;
   if (strncmp(subject, n->link.inbox, chars) != 0) return false;
   *token = strtoull(subject + chars, &end, 10);
-  return end > subject + chars && *end == '\0' &&
-         *token - n->flight_tail < n->flight_head - n->flight_tail;
+  return end > subject + chars && *end == '\0' && is_in_flight(n, *token);
+}
+
+/* All up to it are there. */
+static void settle(nats_t *n, uint64_t token) {
+  n->acked_seq   = n->flight_seqs[token % FLIGHT_CNT];
+  n->flight_tail = token + 1;
+  n->deadline_ns =
+      n->flight_tail == n->flight_head ? UINT64_MAX : n->now_ns + TF_BROKER_ANSWER_NS_MAX;
+  tf_broker_delivered(&n->broker);
 }
 
 static void take_ack(nats_t *n, const tf_nats_reply_t *reply, uint64_t token) {
@@ -307,11 +320,32 @@ static void take_ack(nats_t *n, const tf_nats_reply_t *reply, uint64_t token) {
     return;
   }
   n->broker.counts.already_there += reply->is_duplicate;
-  n->acked_seq   = seq;
-  n->flight_tail = token + 1;
-  n->deadline_ns =
-      n->flight_tail == n->flight_head ? UINT64_MAX : n->now_ns + TF_BROKER_ANSWER_NS_MAX;
-  tf_broker_delivered(&n->broker);
+  settle(n, token);
+}
+
+/* False: it is no answer to that, and the connection has ended. */
+static bool read_reply(nats_t *n, tf_nats_ask_t ask, const char *bytes, size_t bytes_cnt,
+                       tf_nats_reply_t *reply) {
+  if (bytes_cnt <= TF_NATS_REPLY_BYTES_MAX) {
+    memcpy(n->reply, bytes, bytes_cnt);
+    memset(n->reply + bytes_cnt, 0, TF_BYTES_PAD);
+  }
+  if (tf_nats_reply_read(ask, n->reply, bytes_cnt, reply) == TF_OK) return true;
+  TROUBLE(n, "%s", tf_error_text());
+  return false;
+}
+
+/* Before libnats, and nearly always of the usual form. */
+static void take_acks(nats_t *n) {
+  tf_nats_answer_t answer;
+  tf_nats_reply_t  reply;
+  while (n->phase >= PHASE_ASKING && tf_nats_link_answer(&n->link, &answer)) {
+    if (!is_in_flight(n, answer.token)) continue; /* a later one has acked it */
+    if (tf_nats_reply_is_ack(answer.bytes, answer.bytes_cnt, n->broker.config->stream))
+      settle(n, answer.token);
+    else if (read_reply(n, TF_NATS_PUBLISH, answer.bytes, answer.bytes_cnt, &reply))
+      take_ack(n, &reply, answer.token);
+  }
 }
 
 static void take_message(nats_t *n, const char *subject, const char *bytes, size_t bytes_cnt) {
@@ -319,13 +353,8 @@ static void take_message(nats_t *n, const char *subject, const char *bytes, size
   uint64_t        token  = 0;
   bool            is_ack = token_of(n, subject, &token);
   if (!is_ack && n->phase != PHASE_ASKING) return; /* of a token that a later one has acked */
-  if (bytes_cnt <= TF_NATS_REPLY_BYTES_MAX) {
-    memcpy(n->reply, bytes, bytes_cnt);
-    memset(n->reply + bytes_cnt, 0, TF_BYTES_PAD);
-  }
-  if (tf_nats_reply_read(is_ack ? TF_NATS_PUBLISH : n->ask, n->reply, bytes_cnt, &reply) != TF_OK)
-    TROUBLE(n, "%s", tf_error_text());
-  else if (is_ack)
+  if (!read_reply(n, is_ack ? TF_NATS_PUBLISH : n->ask, bytes, bytes_cnt, &reply)) return;
+  if (is_ack)
     take_ack(n, &reply, token);
   else
     take_answer(n, &reply);
@@ -333,6 +362,7 @@ static void take_message(nats_t *n, const char *subject, const char *bytes, size
 
 static void take_messages(nats_t *n) {
   bool no_responders = false;
+  take_acks(n);
   for (natsMsg *msg; n->phase >= PHASE_ASKING;) {
     msg = tf_nats_link_next(&n->link, &no_responders);
     if (msg && !no_responders)
@@ -351,66 +381,49 @@ static void take_messages(nats_t *n) {
 
 typedef struct header {
   const char *name, *value;
+  size_t      name_cnt, value_cnt;
 } header_t;
 
 /* One record on its way; its bytes are in encoded. */
 typedef struct message {
-  char     subject[TF_SUBJECT_BYTES], reply[TF_NATS_INBOX_BYTES + 24];
+  char     subject[TF_SUBJECT_BYTES], reply[TF_NATS_INBOX_BYTES + TF_TEXT_U64_CHARS];
   char     id[TF_NATS_ID_BYTES], before[TF_NATS_ID_BYTES], epoch[16];
   header_t headers[HEADERS_MAX];
   uint32_t header_cnt;
-  size_t   bytes;
+  size_t   subject_cnt, reply_cnt, bytes;
 } message_t;
-
-/* Both behind at, ended by a NUL; where that is. */
-static size_t put_text(char *out, size_t at, const char *text) {
-  size_t cnt = strlen(text);
-  memcpy(out + at, text, cnt + 1);
-  return at + cnt;
-}
-
-static size_t put_number(char *out, size_t at, uint64_t number) {
-  char digits[21], *first = &digits[20];
-  *first = '\0';
-  do *--first = (char)('0' + number % 10);
-  while (number /= 10);
-  return put_text(out, at, first);
-}
 
 /* The epoch is part of a group's ids: what a predecessor sends is then no duplicate, which would be acknowledged, and
  * expects an id before it that is not the last. */
-static void put_id(const nats_t *n, uint64_t seq, char id[TF_NATS_ID_BYTES]) {
+static size_t put_id(const nats_t *n, uint64_t seq, char id[TF_NATS_ID_BYTES]) {
   const tf_sink_config_t *config = n->broker.config;
-  size_t                  at     = put_text(id, 0, config->stream);
-  at                             = put_number(id, put_text(id, at, "-"), seq);
-  if (config->is_fenced) put_number(id, put_text(id, at, "."), config->epoch);
+  size_t                  at     = tf_text_put(id, 0, config->stream);
+  at                             = tf_text_put_u64(id, tf_text_put(id, at, "-"), seq);
+  if (!config->is_fenced) return at;
+  return tf_text_put_u64(id, tf_text_put(id, at, "."), config->epoch);
 }
 
-static void add_header(message_t *m, const char *name, const char *value) {
-  m->headers[m->header_cnt++] = (header_t){name, value};
+static void add_header(message_t *m, const char *name, const char *value, size_t value_cnt) {
+  m->headers[m->header_cnt++] = (header_t){name, value, strlen(name), value_cnt};
 }
 
 static void message_of(nats_t *n, const tf_out_t *out, message_t *m) {
   const tf_sink_config_t *config = n->broker.config;
+  const char             *type   = tf_encode_content_type(config->format);
   m->header_cnt                  = 0;
   m->bytes                       = tf_encode(config, out->record, out->late, n->encoded);
-  (void)tf_subject(config, out->record, m->subject);
-  put_number(m->reply, put_text(m->reply, 0, n->link.inbox), n->flight_head);
-  put_id(n, out->seq, m->id);
-  add_header(m, "Nats-Msg-Id", m->id);
-  if (n->chain_seq) {
-    put_id(n, n->chain_seq, m->before);
-    add_header(m, "Nats-Expected-Last-Msg-Id", m->before);
-  } else {
-    put_number(m->before, 0, n->stream_seq);
-    add_header(m, "Nats-Expected-Last-Sequence", m->before);
-  }
-  if (config->is_fenced) {
-    put_number(m->epoch, 0, config->epoch);
-    add_header(m, TF_NATS_EPOCH, m->epoch);
-  }
-  add_header(m, TF_NATS_WRITER, n->writer);
-  add_header(m, "Content-Type", tf_encode_content_type(config->format));
+  m->subject_cnt                 = tf_subject(config, out->record, m->subject);
+  m->reply_cnt = tf_text_put_u64(m->reply, tf_text_put(m->reply, 0, n->link.inbox), n->flight_head);
+  add_header(m, "Nats-Msg-Id", m->id, put_id(n, out->seq, m->id));
+  if (n->chain_seq)
+    add_header(m, "Nats-Expected-Last-Msg-Id", m->before, put_id(n, n->chain_seq, m->before));
+  else
+    add_header(m, "Nats-Expected-Last-Sequence", m->before,
+               tf_text_put_u64(m->before, 0, n->stream_seq));
+  if (config->is_fenced)
+    add_header(m, TF_NATS_EPOCH, m->epoch, tf_text_put_u64(m->epoch, 0, config->epoch));
+  add_header(m, TF_NATS_WRITER, n->writer, strlen(n->writer));
+  add_header(m, "Content-Type", type, strlen(type));
 }
 
 static natsStatus publish_by_libnats(nats_t *n, const message_t *m) {
@@ -424,35 +437,39 @@ static natsStatus publish_by_libnats(nats_t *n, const message_t *m) {
   return status;
 }
 
-/* HPUB SUBJECT REPLY HEADER-BYTES ALL-BYTES, the headers, the record. libnats allocates and copies each header: 12,500
- * instructions a record in place of 4,400 (callgrind, -O1, 2026-11-22; docs/adr/0061). NATS_INSUFFICIENT_BUFFER: not now. */
-static natsStatus publish_by_hand(nats_t *n, const message_t *m) {
-  char   line[LINE_BYTES], headers[HEADERS_BYTES];
-  size_t cnt = put_text(headers, 0, "NATS/1.0\r\n");
-  for (uint32_t i = 0; i < m->header_cnt; i++) {
-    cnt = put_text(headers, cnt, m->headers[i].name);
-    cnt = put_text(headers, cnt, ": ");
-    cnt = put_text(headers, cnt, m->headers[i].value);
-    cnt = put_text(headers, cnt, "\r\n");
+#define HEADERS_BEGIN "NATS/1.0\r\n"
+
+static size_t headers_bytes(const message_t *m) {
+  size_t cnt = strlen(HEADERS_BEGIN) + 2;
+  for (uint32_t i = 0; i < m->header_cnt; i++)
+    cnt += m->headers[i].name_cnt + m->headers[i].value_cnt + 4;
+  return cnt;
+}
+
+static size_t put_headers(const message_t *m, char *out, size_t at) {
+  at = tf_text_put(out, at, HEADERS_BEGIN);
+  for (const header_t *h = m->headers; h < m->headers + m->header_cnt; h++) {
+    at = tf_text_put(out, tf_text_put_bytes(out, at, h->name, h->name_cnt), ": ");
+    at = tf_text_put(out, tf_text_put_bytes(out, at, h->value, h->value_cnt), "\r\n");
   }
-  cnt             = put_text(headers, cnt, "\r\n");
-  size_t line_cnt = put_text(line, 0, "HPUB ");
-  line_cnt        = put_text(line, line_cnt, m->subject);
-  line_cnt        = put_text(line, line_cnt, " ");
-  line_cnt        = put_text(line, line_cnt, m->reply);
-  line_cnt        = put_text(line, line_cnt, " ");
-  line_cnt        = put_number(line, line_cnt, cnt);
-  line_cnt        = put_text(line, line_cnt, " ");
-  line_cnt        = put_number(line, line_cnt, cnt + m->bytes);
-  line_cnt        = put_text(line, line_cnt, "\r\n");
-  if ((int64_t)(cnt + m->bytes) > natsConnection_GetMaxPayload(n->link.nc)) return NATS_MAX_PAYLOAD;
-  char *at = tf_nats_link_room(&n->link, line_cnt + cnt + m->bytes + 2);
-  if (!at) return NATS_INSUFFICIENT_BUFFER;
-  memcpy(at, line, line_cnt);
-  memcpy(at + line_cnt, headers, cnt);
-  memcpy(at + line_cnt + cnt, n->encoded, m->bytes);
-  memcpy(at + line_cnt + cnt + m->bytes, "\r\n", 2);
-  tf_nats_link_put(&n->link, line_cnt + cnt + m->bytes + 2);
+  return tf_text_put(out, at, "\r\n");
+}
+
+/* HPUB SUBJECT REPLY HEADER-BYTES ALL-BYTES, the headers, the record, where libnats would allocate and copy each header
+ * (docs/adr/0061). NATS_INSUFFICIENT_BUFFER: not now. */
+static natsStatus publish_by_hand(nats_t *n, const message_t *m) {
+  size_t headers = headers_bytes(m), all = headers + m->bytes;
+  if ((int64_t)all > natsConnection_GetMaxPayload(n->link.nc)) return NATS_MAX_PAYLOAD;
+  char *out = tf_nats_link_room(&n->link, LINE_BYTES + all + 3);
+  if (!out) return NATS_INSUFFICIENT_BUFFER;
+  size_t at = tf_text_put(out, 0, "HPUB ");
+  at        = tf_text_put(out, tf_text_put_bytes(out, at, m->subject, m->subject_cnt), " ");
+  at        = tf_text_put(out, tf_text_put_bytes(out, at, m->reply, m->reply_cnt), " ");
+  at        = tf_text_put(out, tf_text_put_u64(out, at, headers), " ");
+  at        = tf_text_put(out, tf_text_put_u64(out, at, all), "\r\n");
+  at        = put_headers(m, out, at);
+  at        = tf_text_put_bytes(out, at, n->encoded, m->bytes);
+  tf_nats_link_put(&n->link, tf_text_put(out, at, "\r\n"));
   return NATS_OK;
 }
 
@@ -461,7 +478,7 @@ static natsStatus publish(nats_t *n, const tf_out_t *out) {
   const tf_sink_config_t *config = n->broker.config;
   message_t               m;
   size_t                  most =
-      LINE_BYTES + HEADERS_BYTES + tf_encode_bytes_max(&config->shape, config->format) + 2;
+      LINE_BYTES + HEADERS_BYTES + tf_encode_bytes_max(&config->shape, config->format) + 3;
   message_of(n, out, &m);
   natsStatus status =
       tf_nats_link_writes(&n->link, most) ? publish_by_hand(n, &m) : publish_by_libnats(n, &m);
@@ -563,6 +580,7 @@ static tf_err_t outlet_open(void *state, const tf_sink_config_t *config) {
   tf_err_t err   = tf_broker_writer(config, n->writer);
   if (!err) err = check(config);
   if (!err) err = tf_nats_link_init(&n->link, &n->broker.reach);
+  n->link.takes_answers = true;
   return err ? tf_error_add(err, "sink %s", config->name) : TF_OK;
 }
 

@@ -31,6 +31,7 @@
 
 #include "broker/redis_place.h"
 #include "broker/redis_reply.h"
+#include "broker/text.h"
 #include "core/error.h"
 #include "core/secret.h"
 #include "sink/broker.h"
@@ -110,7 +111,8 @@ static void put(redis_t *r, const void *bytes, size_t cnt) {
 }
 
 static size_t bulk_head(char *text, char mark, size_t n) {
-  return (size_t)sprintf(text, "%c%zu\r\n", mark, n);
+  *text = mark;
+  return tf_text_put(text, tf_text_put_u64(text, 1, n), "\r\n");
 }
 
 static void put_head(redis_t *r, char mark, size_t n) {
@@ -137,13 +139,13 @@ static const char *field_of(tf_sink_format_t format) {
 
 static void put_record(redis_t *r, const tf_out_t *out) {
   const tf_sink_config_t *config = r->broker.config;
-  char                    id[32];
-  int           id_chars = snprintf(id, sizeof id, "%llu-0", (unsigned long long)out->seq);
-  size_t        bytes    = tf_encode(config, out->record, out->late, r->encoded);
-  const char   *field    = field_of(config->format);
-  const xadd_t *xadd     = r->has_key || r->batch.cnt ? &r->xadd : &r->xadd_new;
+  char                    id[TF_TEXT_U64_CHARS + 3];
+  size_t                  id_chars = tf_text_put(id, tf_text_put_u64(id, 0, out->seq), "-0");
+  size_t                  bytes    = tf_encode(config, out->record, out->late, r->encoded);
+  const char             *field    = field_of(config->format);
+  const xadd_t           *xadd     = r->has_key || r->batch.cnt ? &r->xadd : &r->xadd_new;
   put(r, xadd->bytes, xadd->cnt);
-  put_bulk(r, id, (size_t)id_chars);
+  put_bulk(r, id, id_chars);
   put_bulk(r, field, strlen(field));
   put_bulk(r, r->encoded, bytes);
   put_bulk(r, TF_REDIS_WRITER, strlen(TF_REDIS_WRITER));
@@ -440,11 +442,28 @@ static void take_answers(redis_t *r, uint64_t now_ns) {
 
 /* ---- the socket ---- */
 
+/* Of a batch's answers all but the last are two words, which want no reader: bytes of those that are here. */
+static size_t take_words(redis_t *r, const char *bytes, size_t cnt) {
+  static const char ok[] = "+OK\r\n", queued[] = "+QUEUED\r\n";
+  batch_t          *batch = &r->batch;
+  size_t            at    = 0;
+  if (batch->cnt == 0 || !tf_redis_reply_is_between(&r->reader)) return 0;
+  while (batch->awaited > 1) {
+    const char *word  = batch->awaited == batch->cnt + 2 ? ok : queued;
+    size_t      chars = strlen(word);
+    if (cnt - at < chars || memcmp(bytes + at, word, chars) != 0) break;
+    batch->awaited--;
+    at += chars;
+  }
+  return at;
+}
+
 static void receive(redis_t *r, uint64_t now_ns) {
   char    bytes[READ_BYTES];
   ssize_t got = recv(r->fd, bytes, sizeof bytes, 0);
   if (got > 0) {
-    if (tf_redis_reply_feed(&r->reader, bytes, (size_t)got) != TF_OK)
+    size_t words = take_words(r, bytes, (size_t)got);
+    if (tf_redis_reply_feed(&r->reader, bytes + words, (size_t)got - words) != TF_OK)
       TROUBLE(r, now_ns, "%s", tf_error_text());
     else
       take_answers(r, now_ns);

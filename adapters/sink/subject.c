@@ -2,10 +2,12 @@
 
 #include <string.h>
 
+#include "broker/text.h"
 #include "tf/atomic.h"
 #include "tf/partition.h"
 
 #define KIND_CHARS_MAX 9u /* "decisions" */
+#define UNKNOWN        ".UNKNOWN"
 TF_STATIC_ASSERT(TF_SUBJECT_STREAM_CHARS_MAX + 1 + KIND_CHARS_MAX + 1 + TF_PARTITION_TEXT_CHARS +
                          1 + TF_INSTRUMENT_NAME_BYTES <
                      TF_SUBJECT_BYTES,
@@ -31,14 +33,16 @@ static size_t put_token(char *subject, size_t at, const char *text, size_t chars
 
 size_t tf_subject(const tf_sink_config_t *config, const void *record,
                   char subject[TF_SUBJECT_BYTES]) {
-  char                    unknown[24];
+  char                    unknown[TF_TEXT_U64_CHARS + sizeof UNKNOWN];
   uint32_t                id   = tf_record_instrument(&config->shape, record);
   const char             *name = unknown, *kind = tf_subject_kind(config->shape.carries);
   const tf_instruments_t *table = config->instruments;
-  snprintf(unknown, sizeof unknown, "%u.UNKNOWN", id);
   if (id == UINT32_MAX) name = "NONE.NONE";
   /* pairs with: the decoder's append, tf/instrument.h */
-  if (table && id < tf_load_acquire_u32(&table->cnt)) name = table->rows[id].name;
+  else if (table && id < tf_load_acquire_u32(&table->cnt))
+    name = table->rows[id].name;
+  else
+    tf_text_put(unknown, tf_text_put_u64(unknown, 0, id), UNKNOWN);
   const char *venue = strrchr(name, '.');
   size_t      chars = venue ? (size_t)(venue - name) : strlen(name);
   size_t      at    = strlen(config->stream);

@@ -26,10 +26,30 @@ static void guard(const char *bytes, size_t cnt, size_t cut) {
   if (!err) TF_ASSERT(whole.skip == in_pieces.skip && whole.line_cnt == in_pieces.line_cnt);
 }
 
+/* Its pieces, put together, are what came, but for the line that has not ended. */
+static void pieces(const char *bytes, size_t cnt) {
+  static tf_nats_guard_t guard;
+  tf_nats_piece_t        piece;
+  const char            *at  = bytes;
+  size_t                 had = 0;
+  guard.skip                 = 0;
+  guard.line_cnt             = 0;
+  guard.payload_bytes_max    = TF_NATS_GUARD_PAYLOAD_BYTES;
+  int got;
+  while ((got = tf_nats_guard_next(&guard, &at, bytes + cnt, &piece)) > 0) {
+    TF_ASSERT(piece.cnt > 0 && had + piece.cnt <= cnt);
+    TF_ASSERT(memcmp(bytes + had, piece.bytes, piece.cnt) == 0);
+    had += piece.cnt;
+  }
+  TF_ASSERT(got < 0 || had + guard.line_cnt == cnt);
+}
+
 static void answer(tf_nats_ask_t ask, const char *body, size_t cnt) {
   tf_nats_reply_t reply;
   uint64_t        seq;
-  (void)tf_nats_reply_read(ask, body, cnt, &reply);
+  tf_err_t        err = tf_nats_reply_read(ask, body, cnt, &reply);
+  if (ask == TF_NATS_PUBLISH && tf_nats_reply_is_ack(body, cnt, "D"))
+    TF_ASSERT(!err && !reply.is_error && !reply.is_duplicate && reply.seq > 0);
   TF_ASSERT(memchr(reply.text, 0, sizeof reply.text));
   TF_ASSERT(memchr(reply.message_id, 0, sizeof reply.message_id));
   TF_ASSERT(memchr(reply.created, 0, sizeof reply.created));
@@ -53,7 +73,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_cnt) {
   TF_ASSERT(body);
   memcpy(body, bytes + 2, cnt);
   switch (bytes[0] % 7) {
-  case 4: guard(body, cnt, 1 + bytes[1] % 16); break;
+  case 4:
+    guard(body, cnt, 1 + bytes[1] % 16);
+    pieces(body, cnt);
+    break;
   case 5: answer(TF_NATS_CONSUMER, body, cnt); break;
   case 6: delivery(body); break;
   default: answer((tf_nats_ask_t)(bytes[0] % 7), body, cnt); break;

@@ -91,11 +91,40 @@ static void a_consumers_name_becomes_part_of_a_subject_only_if_it_is_one_token(v
   assert_int_equal(reply.waiting, 4);
 }
 
+static void only_the_usual_acknowledgement_is_told_at_a_glance(void **state) {
+  (void)state;
+  static const char *const usual[]  = {"{\"stream\":\"D\",\"seq\":1}",
+                                       "{\"stream\":\"D\", \"seq\":1042}",
+                                       "{\"stream\":\"D\",\"seq\":18446744073709551615}"};
+  static const char *const others[] = {"",
+                                       "{}",
+                                       "{\"stream\":\"D\",\"seq\":}",
+                                       "{\"stream\":\"D\",\"seq\":0}",
+                                       "{\"stream\":\"D\",\"seq\":01}",
+                                       "{\"stream\":\"D\",\"seq\":-1}",
+                                       "{\"stream\":\"D\",\"seq\":1",
+                                       "{\"stream\":\"D\",\"seq\":1}}",
+                                       "{\"stream\":\"D\",\"seq\":1.5}",
+                                       "{\"stream\":\"D\",\"seq\":18446744073709551616}",
+                                       "{\"stream\":\"E\",\"seq\":1}",
+                                       "{\"stream\":\"DD\",\"seq\":1}",
+                                       "{\"stream\":\"D\",\"seq\":1,\"duplicate\":true}",
+                                       "{\"stream\":\"D\",\"seq\":1,\"duplicate\": true}",
+                                       "{\"stream\":\"D\",\"domain\":\"hub\",\"seq\":1}",
+                                       "{\"error\":{\"code\":400},\"stream\":\"D\",\"seq\":1}"};
+  for (size_t i = 0; i < TF_ARRAY_CNT(usual); i++)
+    assert_true(tf_nats_reply_is_ack(usual[i], strlen(usual[i]), "D"));
+  for (size_t i = 0; i < TF_ARRAY_CNT(others); i++)
+    if (tf_nats_reply_is_ack(others[i], strlen(others[i]), "D"))
+      fail_msg("%s was taken", others[i]);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_delivery_says_its_place_in_both_forms),
       cmocka_unit_test(what_is_no_delivery_is_refused),
       cmocka_unit_test(a_consumers_name_becomes_part_of_a_subject_only_if_it_is_one_token),
+      cmocka_unit_test(only_the_usual_acknowledgement_is_told_at_a_glance),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
