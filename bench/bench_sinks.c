@@ -83,7 +83,6 @@ static tf_sink_config_t config_of(const tf_sink_t *sink, const char *stream) {
                             .slot_cnt      = strcmp(sink->name, "shm") ? QUEUE_SLOTS : WHOLE_RUN,
                             .client_slots  = WHOLE_RUN,
                             .clients_max   = 1,
-                            .batch_max     = 256,
                             .ttl           = 1,
                             .epoch         = 1,
                             .block_ns_max  = UINT64_MAX,

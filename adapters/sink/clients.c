@@ -533,7 +533,8 @@ static void fill_defaults(tf_sink_config_t *config) {
   if (!config->slot_cnt) config->slot_cnt = TF_CLIENTS_BACKLOG_DEFAULT;
   if (!config->shape.bytes) config->shape = tf_record_shape(TF_CARRIES_DECISIONS, 0);
   if (!config->drain_ns_max) config->drain_ns_max = TF_SINK_CLIENT_END_NS_MAX;
-  if (!config->batch_max || config->batch_max > UINT16_MAX) config->batch_max = UINT16_MAX;
+  if (!config->batch_max) config->batch_max = TF_CLIENTS_BATCH_DEFAULT;
+  if (config->batch_max > UINT16_MAX) config->batch_max = UINT16_MAX;
 }
 
 typedef struct sizes {

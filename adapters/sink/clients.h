@@ -46,6 +46,7 @@
 #define TF_CLIENTS_DEFAULT           64u
 #define TF_SINK_CLIENT_SLOTS_DEFAULT 1024u
 #define TF_CLIENTS_BACKLOG_DEFAULT   65536u
+#define TF_CLIENTS_BATCH_DEFAULT     256u
 #define TF_SINK_CLIENT_PEER_BYTES    64
 
 /* Of every sink that has clients. */

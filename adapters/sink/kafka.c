@@ -104,7 +104,7 @@ static bool set_up(kafka_t *k, const tf_sink_config_t *config) {
   k->conf = tf_kafka_conf(&k->broker.reach);
   if (!k->conf) return false;
   snprintf(linger_ms, sizeof linger_ms, "%.3f", (double)config->linger_ns / 1e6);
-  snprintf(batch, sizeof batch, "%u", config->batch_max ? config->batch_max : 10000u);
+  snprintf(batch, sizeof batch, "%u", config->batch_max ? config->batch_max : TF_EGRESS_WINDOW);
   rd_kafka_conf_set_opaque(k->conf, k);
   rd_kafka_conf_set_dr_msg_cb(k->conf, on_delivery);
   rd_kafka_conf_set_error_cb(k->conf, on_error);

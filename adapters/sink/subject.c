@@ -48,7 +48,7 @@ size_t tf_subject(const tf_sink_config_t *config, const void *record,
   size_t      at    = strlen(config->stream);
   TF_ASSERT(at <= TF_SUBJECT_STREAM_CHARS_MAX);
   memcpy(subject, config->stream, at);
-  at = put_token(subject, at, kind, strlen(kind));
+  at = tf_text_put(subject, tf_text_put(subject, at, "."), kind);
   if (config->partition_cnt)
     at += (size_t)snprintf(subject + at, TF_SUBJECT_BYTES - at, "." TF_PARTITION_FORMAT,
                            id == UINT32_MAX ? 0 : tf_partition_of(name, config->partition_cnt));

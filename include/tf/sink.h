@@ -75,7 +75,7 @@ typedef struct tf_sink_config {
   uint64_t
       max_age_ns; /* a record sent later than that after its decision is marked late; 0: never */
   uint64_t drain_ns_max; /* close waits so long for what is on the way */
-  uint32_t batch_max;    /* records a request, frame or datagram at most */
+  uint32_t batch_max;    /* records a request, frame or datagram at most; 0: the sink's own */
   uint64_t linger_ns;    /* and so long a batch may wait to be filled */
   /* Secrets are files: mode 600, owner checked (core/secret.h). NULL: none. */
   const char *user, *password_file, *token_file, *sign_file;
