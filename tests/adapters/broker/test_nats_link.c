@@ -35,19 +35,18 @@ static void answers_come_whole_wherever_the_bytes_are_cut(void **state) {
       {UINT64_MAX, ""        },
       {7,          "\r\n\r\n"}
   };
-  for (size_t cut = 0; cut < sizeof text; cut++) {
+  for (size_t step = 1; step < sizeof text; step++) {
     tf_nats_answer_t answer;
     uint32_t         cnt = 0;
     up();
-    for (int part = 0; part < 2; part++) {
-      comes(text + (part ? cut : 0), part ? sizeof text - 1 - cut : cut);
+    for (size_t at = 0; at < sizeof text - 1; at += step) {
+      comes(text + at, sizeof text - 1 - at < step ? sizeof text - 1 - at : step);
       for (; tf_nats_link_answer(&conn, &answer); cnt++) {
         assert_true(cnt < TF_ARRAY_CNT(want));
         assert_true(answer.token == want[cnt].token);
         assert_int_equal(answer.bytes_cnt, strlen(want[cnt].bytes));
         assert_memory_equal(answer.bytes, want[cnt].bytes, answer.bytes_cnt);
       }
-      if (cut == sizeof text - 1) break;
     }
     assert_int_equal(cnt, TF_ARRAY_CNT(want));
     assert_int_equal(conn.state, TF_NATS_LINK_UP);
