@@ -52,12 +52,15 @@ static tf_err_t take_message(tf_nats_guard_t *g, line_t line, bool has_headers) 
   const char *end = line.bytes + line.cnt;
   uint32_t min = has_headers ? 4 : 3, cnt = split(line.bytes + (has_headers ? 5 : 4), end, words);
   uint64_t max = g->payload_bytes_max, total = 0, header = 0;
-  bool     good = (cnt == min || cnt == min + 1) && number_of(words[cnt - 1], end, max, &total);
+  bool     good = line.cnt <= TF_NATS_GUARD_MESSAGE_LINE_BYTES && (cnt == min || cnt == min + 1) &&
+              number_of(words[cnt - 1], end, max, &total);
   if (good && has_headers) good = number_of(words[cnt - 2], end, max, &header) && header <= total;
   if (!good)
-    return TF_ERR(E_BROKER_IO,
-                  "NATS sends a message of no size, or of more than %u bytes: \"%.*s\"",
-                  g->payload_bytes_max, quoted(line), line.bytes);
+    return TF_ERR(
+        E_BROKER_IO,
+        "NATS sends a message of no size, of more than %u bytes, or behind a line of more "
+        "than %u: \"%.*s\"",
+        g->payload_bytes_max, TF_NATS_GUARD_MESSAGE_LINE_BYTES, quoted(line), line.bytes);
   g->skip = total + 2;
   return TF_OK;
 }

@@ -8,6 +8,9 @@
 #include "tf/err.h"
 
 #define TF_NATS_GUARD_LINE_BYTES (64u << 10) /* INFO names a whole cluster's addresses */
+/* Of a MSG or HMSG line: where its payload is read by itself libnats 3.4 keeps subject and reply in so many bytes, and does not check
+ * that they fit. nats-server takes no longer ones from a publisher by default (max_control_line). */
+#define TF_NATS_GUARD_MESSAGE_LINE_BYTES 4096u
 /* A message's, headers included: of answers, and of what a stream may hold (nats-server refuses a max_payload beyond). */
 #define TF_NATS_GUARD_PAYLOAD_BYTES     (1u << 20)
 #define TF_NATS_GUARD_PAYLOAD_BYTES_MAX (64u << 20)

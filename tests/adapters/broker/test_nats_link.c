@@ -67,10 +67,25 @@ static void what_is_no_protocol_ends_the_connection_behind_the_answers_before_it
   assert_false(tf_nats_link_answer(&conn, &answer));
 }
 
+static void a_line_that_libnats_has_no_room_for_is_refused(void **state) {
+  (void)state;
+  static char line[TF_NATS_GUARD_MESSAGE_LINE_BYTES + 4];
+  for (size_t cnt = TF_NATS_GUARD_MESSAGE_LINE_BYTES; cnt <= TF_NATS_GUARD_MESSAGE_LINE_BYTES + 1;
+       cnt++) {
+    memset(line, 'x', sizeof line);
+    memcpy(line, "MSG ", 4);
+    memcpy(line + cnt - 4, " 1 1\r\n", 6);
+    up();
+    tf_err_t err = tf_nats_guard_check(&conn.guard, line, cnt + 2);
+    assert_int_equal(err, cnt <= TF_NATS_GUARD_MESSAGE_LINE_BYTES ? TF_OK : E_BROKER_IO);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(answers_come_whole_wherever_the_bytes_are_cut),
       cmocka_unit_test(what_is_no_protocol_ends_the_connection_behind_the_answers_before_it),
+      cmocka_unit_test(a_line_that_libnats_has_no_room_for_is_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
