@@ -378,4 +378,4 @@ TF_EGRESS_SINK(udp, "datagrams to a multicast group or an address, numbered, on 
                TF_OVERFLOW_BIT(TF_OVERFLOW_BLOCK) | TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_NEWEST) |
                    TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_OLDEST) | TF_OVERFLOW_BIT(TF_OVERFLOW_CONFLATE),
                TF_OVERFLOW_DROP_OLDEST, (1u << TF_CARRIES_CNT) - 1,
-               "url url_b interface ttl batch linger");
+               "url url_b interface ttl batch linger", NULL);

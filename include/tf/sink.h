@@ -14,7 +14,7 @@
 #ifndef TF_SINK_H
 #define TF_SINK_H
 
-#include "tf/err.h"
+#include "tf/broker.h"
 #include "tf/instrument.h"
 #include "tf/record.h"
 
@@ -144,6 +144,7 @@ typedef struct tf_sink {
   tf_err_t (*check_held)(void *state, const void *records, uint32_t n);
   /* NULL: in place, taken is delivered. Any thread. */
   void (*counts)(const void *state, tf_sink_counts_t *counts);
+  tf_broker_look_t look; /* how its broker's stream stands; NULL: it has none */
 } tf_sink_t;
 
 #endif
