@@ -89,6 +89,7 @@ static tf_sink_config_t config_of(tf_engine_t *e, uint32_t i, const tf_sink_t *s
       .partition_cnt   = s->partition_cnt,
       .ranks           = tf_sink_choice_has_low(e, s) ? &e->sink_ranks[i] : NULL,
       .instruments     = &e->instruments,
+      .labels          = &e->labels,
       .strategy_cnt    = e->config->strategy_cnt,
       .strategies      = e->strategy_names,
       .url             = s->url,

@@ -16,6 +16,7 @@
 
 #include "tf/broker.h"
 #include "tf/instrument.h"
+#include "tf/labels.h"
 #include "tf/record.h"
 
 typedef enum tf_overflow {
@@ -62,6 +63,7 @@ typedef struct tf_sink_config {
   uint32_t                partition_cnt; /* nats: subjects of events have their partition; 0: not */
   const tf_sink_ranks_t  *ranks;         /* NULL: all are alike */
   const tf_instruments_t *instruments;
+  const tf_labels_t      *labels; /* that texts get; NULL: there are none */
   uint32_t                strategy_cnt;
   const char *const      *strategies; /* names by strategy_id */
 
