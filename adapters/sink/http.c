@@ -406,11 +406,13 @@ static tf_err_t look_by(tf_http_link_t *link, uint64_t until_ns, tf_broker_stand
   uint64_t now_ns = tf_clock_monotonic_ns();
   tf_http_link_dial(link, now_ns);
   while (!err && link->phase != TF_HTTP_LINK_OPEN && now_ns < until_ns) {
-    s->step = link->phase == TF_HTTP_LINK_TLS ? TF_BROKER_TLS : TF_BROKER_REACH;
     tf_http_link_wait(link, false, LOOK_WAIT_NS);
     now_ns = tf_clock_monotonic_ns();
     err    = tf_http_link_step(link, now_ns);
   }
+  /* A step that fails leaves its phase in its words alone. */
+  bool is_tls = link->phase == TF_HTTP_LINK_TLS || (err && strstr(tf_error_text(), ": TLS: "));
+  s->step     = is_tls ? TF_BROKER_TLS : TF_BROKER_REACH;
   if (!err && link->phase != TF_HTTP_LINK_OPEN)
     err = TF_ERR(E_SINK_IO, "%s:%s: no answer in time", link->url.host, link->url.port);
   return err;

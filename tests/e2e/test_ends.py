@@ -180,6 +180,13 @@ class Doctor(Ends):
 
     # ---- listeners ----
 
+    @staticmethod
+    def answer_one(server, answer):
+        client, _ = server.accept()
+        client.recv(1)
+        client.sendall(answer)
+        client.close()
+
     def test_an_address_that_somebody_has_is_told(self):
         with listener() as taken:
             port = taken.getsockname()[1]
@@ -189,8 +196,13 @@ class Doctor(Ends):
 
     def test_a_server_of_posts_is_reached_or_not(self):
         self.expect(self.finding(self.sink(f'type: http, url: "http://127.0.0.1:{free_port()}/x"'), "sink.http"), "bad", "refused", "sinks[0].url")
+        for answer in (b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"):
+            with listener() as server:
+                threading.Thread(target=self.answer_one, args=(server, answer), daemon=True).start()
+                found = self.finding(self.sink(f'type: http, url: "https://127.0.0.1:{server.getsockname()[1]}/x"'), "sink.http")
+                self.expect(found, "bad", "TLS", "sinks[0].ca_file", "no TLS with it")
         with listener() as server:
-            threading.Thread(target=lambda: server.accept()[0].close(), daemon=True).start()
+            threading.Thread(target=self.answer_one, args=(server, b""), daemon=True).start()
             found = self.finding(self.sink(f'type: http, url: "http://127.0.0.1:{server.getsockname()[1]}/x"'), "sink.http")
             self.expect(found, "good", "nothing was sent")
 
