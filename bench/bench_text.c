@@ -74,6 +74,7 @@ int main(int argc, char **argv) {
   tf_bench_row_t     rows[TF_TEXT_LENGTHS_MAX + 1];
   int code = tf_bench_options_parse(argc, argv, "texts a second, one thread", &options);
   if (code >= 0) return code;
+  tf_clock_calibrate();
   const int file = mkstemp(path);
   if (file < 0 || close(file) || load(path)) {
     fprintf(stderr, "bench_text: %s\n", tf_error_text());
