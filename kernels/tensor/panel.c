@@ -4,10 +4,10 @@
 
 #include "op/lanes.h"
 
-/* Rows in flight, by one panel. With 32 registers of a panel's width twice as many, by two. */
+/* Rows in flight, each a panel's sums; more where these are one register each. */
 #define ROWS      4u
 #define ROWS_MANY 8u
-#define SUMS_MAX  16u /* rows times panels */
+#define SUMS_MAX  8u /* rows times panels */
 
 size_t tf_panel_floats(uint32_t k, uint32_t n) { return (size_t)k * tf_align_up(n, TF_PANEL); }
 
@@ -84,12 +84,7 @@ TF_LANES_EACH(FINISH)
     const bool     many   = TF_LANES_WIDTH_##isa == TF_PANEL;                                      \
     const uint32_t panels = (p->n + TF_PANEL - 1) / TF_PANEL;                                      \
     const uint32_t whole  = p->m - p->m % ROWS;                                                    \
-    uint32_t       n = 0, row = 0;                                                                 \
-    for (; n + 2 <= panels && many; n += 2) {                                                      \
-      for (row = 0; row + ROWS_MANY <= p->m; row += ROWS_MANY)                                     \
-        block_##isa(p, row, n, ROWS_MANY, 2);                                                      \
-      for (; row < whole; row += ROWS) block_##isa(p, row, n, ROWS, 2);                            \
-    }                                                                                              \
+    uint32_t       n      = 0, row;                                                                \
     for (; n < panels; n++) {                                                                      \
       for (row = 0; row + ROWS_MANY <= p->m && many; row += ROWS_MANY)                             \
         block_##isa(p, row, n, ROWS_MANY, 1);                                                      \
