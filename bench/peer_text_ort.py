@@ -1,4 +1,4 @@
-"""Texts a second of one ONNX encoder, one thread: ours (bench_text) and ONNX Runtime in turn, rounds of each; medians and spread.
+"""Texts a second of one thread's CPU time, one ONNX encoder: ours (bench_text) and ONNX Runtime in turn, rounds of each; medians and spread.
 
     bench/peer_text_ort.py BENCH_TEXT FILE.onnx FILE.safetensors [--precision P] [--lengths 16,32,64] [--rounds 5]
 
@@ -24,11 +24,11 @@ def peer_of(path, length):
 
 
 def times(session, inputs, seconds):
-    found, end = [], time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        begin = time.perf_counter()
+    found, end = [], time.thread_time() + seconds
+    while time.thread_time() < end:
+        begin = time.thread_time()
         session.run(None, inputs)
-        found.append(time.perf_counter() - begin)
+        found.append(time.thread_time() - begin)
     return found
 
 

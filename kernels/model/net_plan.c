@@ -5,11 +5,11 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "model/block.h"
+#include "model/net_attention.h"
 
 /* A value while the plan is made. */
 typedef struct place {
   uint32_t root; /* the value whose memory it is: itself, or what it is a view of or written over */
-  uint32_t uses; /* nodes that read it */
   uint32_t at, floats;
   uint32_t begin, end; /* of a root: the first call and the last that need it */
   bool     placed;
@@ -20,10 +20,13 @@ typedef struct draft {
   tf_isa_t        isa;
   tf_precision_t  precision;
   uint32_t        answer;  /* value; TF_NET_NONE */
+  bool            joins;   /* steps of several nodes where there are such */
   place_t        *places;  /* by value */
+  uint32_t       *uses;    /* by value: nodes that read it; the answer is read once more */
   uint32_t       *bias_of; /* by node: the add whose constant is its bias; TF_NET_NONE */
-  uint32_t       *call_of; /* by node; TF_NET_NONE where it is no call: a view, or a bias */
-  uint32_t       *order;   /* roots by size, for placing */
+  uint32_t *call_of; /* by node; TF_NET_NONE where it is no call: a view, a bias, part of another */
+  tf_net_node_t **joined; /* by node: what runs in the place of it and others; NULL: itself */
+  uint32_t       *order;  /* roots by size, for placing */
   uint32_t        call_cnt;
   uint32_t        floats, work;
 } draft_t;
@@ -34,9 +37,13 @@ static bool in_state(const draft_t *d, uint32_t value) {
   return d->net->values[root_of(d, value)].in_state;
 }
 
+static const tf_net_node_t *node_of(const draft_t *d, uint32_t n) {
+  return d->joined[n] ? d->joined[n] : &d->net->nodes[n];
+}
+
 /* A node's op as it is to run. */
 static tf_tensor_use_t use_of(const draft_t *d, uint32_t n) {
-  tf_tensor_use_t use = d->net->nodes[n].use;
+  tf_tensor_use_t use = node_of(d, n)->use;
   use.isa             = d->isa;
   use.precision       = d->precision;
   return use;
@@ -58,10 +65,9 @@ static void find_bias(draft_t *d, uint32_t n) {
   for (uint32_t i = 0; i < 2; i++) {
     const tf_net_value_t *of    = &d->net->values[add->in[i]],
                          *other = &d->net->values[add->in[1 - i]];
-    if (of->node == TF_NET_NONE || d->places[add->in[i]].uses != 1 ||
-        !is_last_axis(other, &add->use.out))
+    if (of->node == TF_NET_NONE || d->uses[add->in[i]] != 1 || !is_last_axis(other, &add->use.out))
       continue;
-    if (!d->net->nodes[of->node].use.op->fuses_bias || d->bias_of[of->node] != TF_NET_NONE ||
+    if (!node_of(d, of->node)->use.op->fuses_bias || d->bias_of[of->node] != TF_NET_NONE ||
         !tf_tensor_shape_same(&of->shape, &add->use.out))
       continue;
     d->bias_of[of->node]     = n;
@@ -71,16 +77,31 @@ static void find_bias(draft_t *d, uint32_t n) {
   }
 }
 
-static void number_calls(draft_t *d) {
+/* An attention is one call, in the place of the last of its nodes. */
+static tf_err_t join_attention(draft_t *d, uint32_t n) {
+  tf_net_attention_t a;
+  if (!tf_net_attention_find(d->net, d->uses, n, &a)) return TF_OK;
+  tf_net_node_t *node = malloc(sizeof *node);
+  if (!node) return TF_ERR(E_CORE_NO_MEMORY, "a node");
+  *node                 = a.node;
+  d->joined[a.nodes[0]] = node;
+  for (uint32_t i = 1; i < a.cnt; i++) d->call_of[a.nodes[i]] = TF_NET_NONE;
+  return TF_OK;
+}
+
+static tf_err_t number_calls(draft_t *d) {
   const tf_net_t *net = d->net;
+  tf_err_t        err = TF_OK;
   for (uint32_t n = 0; n < net->node_cnt; n++) {
     d->bias_of[n] = TF_NET_NONE;
     d->call_of[n] = 0;
-    for (uint32_t i = 0; i < net->nodes[n].use.in_cnt; i++) d->places[net->nodes[n].in[i]].uses++;
+    for (uint32_t i = 0; i < net->nodes[n].use.in_cnt; i++) d->uses[net->nodes[n].in[i]]++;
   }
-  if (d->answer != TF_NET_NONE) d->places[d->answer].uses++;
+  if (d->answer != TF_NET_NONE) d->uses[d->answer]++;
+  for (uint32_t n = 0; n < net->node_cnt && d->joins && !err; n++) err = join_attention(d, n);
   for (uint32_t n = 0; n < net->node_cnt; n++) {
-    const tf_net_node_t *node = &net->nodes[n];
+    const tf_net_node_t *node = node_of(d, n);
+    if (d->call_of[n] == TF_NET_NONE) continue;
     if (node->use.op->is_view && !net->values[node->in[0]].constant) {
       d->call_of[n]             = TF_NET_NONE;
       d->places[node->out].root = root_of(d, node->in[0]);
@@ -89,6 +110,7 @@ static void number_calls(draft_t *d) {
     }
     if (d->call_of[n] != TF_NET_NONE) d->call_of[n] = d->call_cnt++;
   }
+  return err;
 }
 
 /* ---- lifetimes ---- */
@@ -99,7 +121,7 @@ static void find_lifetimes(draft_t *d) {
   for (uint32_t v = 0; v < net->value_cnt; v++) d->places[v].begin = UINT32_MAX;
   d->places[TF_NET_INPUT].begin = 0;
   for (uint32_t n = 0; n < net->node_cnt; n++) {
-    const tf_net_node_t *node = &net->nodes[n];
+    const tf_net_node_t *node = node_of(d, n);
     const uint32_t       call = d->call_of[n];
     if (call == TF_NET_NONE) continue;
     place_t *out = &d->places[root_of(d, node->out)];
@@ -118,7 +140,7 @@ static void find_lifetimes(draft_t *d) {
 static void write_over(draft_t *d) {
   const tf_net_t *net = d->net;
   for (uint32_t n = 0; n < net->node_cnt; n++) {
-    const tf_net_node_t *node = &net->nodes[n];
+    const tf_net_node_t *node = node_of(d, n);
     const uint32_t       call = d->call_of[n], own = node->out;
     if (call == TF_NET_NONE || !node->use.op->in_place || root_of(d, own) != own ||
         net->values[own].in_state)
@@ -201,7 +223,7 @@ typedef struct bytes_of {
 } bytes_of_t;
 
 static bytes_of_t node_bytes(const draft_t *d, uint32_t n) {
-  const tf_net_node_t  *node = &d->net->nodes[n];
+  const tf_net_node_t  *node = node_of(d, n);
   const tf_tensor_use_t use  = use_of(d, n);
   const float          *constants[TF_TENSOR_INPUTS_MAX];
   bytes_of_t            b = {0};
@@ -237,7 +259,7 @@ static uint32_t place_of(const draft_t *d, uint32_t value) {
 }
 
 static void fill_call(const draft_t *d, tf_net_plan_t *plan, uint32_t n, uint8_t **at) {
-  const tf_net_node_t *node  = &d->net->nodes[n];
+  const tf_net_node_t *node  = node_of(d, n);
   tf_net_call_t       *call  = &plan->calls[d->call_of[n]];
   const bytes_of_t     bytes = node_bytes(d, n);
   const float         *constants[TF_TENSOR_INPUTS_MAX];
@@ -316,7 +338,7 @@ static tf_err_t build(const draft_t *d, tf_net_plan_t **plan) {
   at += steps + calls;
   for (uint32_t n = 0; n < net->node_cnt; n++) {
     if (d->call_of[n] != TF_NET_NONE) fill_call(d, p, n, &at);
-    if (d->call_of[n] != TF_NET_NONE) p->value_bytes += net->nodes[n].use.out.cnt * sizeof(float);
+    if (d->call_of[n] != TF_NET_NONE) p->value_bytes += node_of(d, n)->use.out.cnt * sizeof(float);
   }
   fill_steps(p);
   *plan = p;
@@ -328,7 +350,8 @@ static void find_work(draft_t *d) {
   size_t most = 0;
   for (uint32_t n = 0; n < d->net->node_cnt; n++) {
     const tf_tensor_use_t use = use_of(d, n);
-    size_t                cnt = use.op->scratch_cnt ? use.op->scratch_cnt(&use) : 0;
+    if (d->call_of[n] == TF_NET_NONE) continue;
+    size_t cnt = use.op->scratch_cnt ? use.op->scratch_cnt(&use) : 0;
     if (most < cnt) most = cnt;
   }
   d->work = (uint32_t)tf_align_up(most, TF_OP_PAD) + TF_TENSOR_PAD;
@@ -336,25 +359,17 @@ static void find_work(draft_t *d) {
 
 static tf_err_t make(draft_t *d, tf_net_plan_t **plan) {
   for (uint32_t v = 0; v < d->net->value_cnt; v++) d->places[v].root = v;
-  number_calls(d);
+  tf_err_t err = number_calls(d);
+  if (err) return err;
   find_lifetimes(d);
   write_over(d);
   find_work(d);
-  tf_err_t err = place_values(d);
+  err = place_values(d);
   return err ? err : build(d, plan);
 }
 
-tf_err_t tf_net_plan_new(const tf_net_t *net, tf_isa_t isa, tf_precision_t precision,
-                         tf_net_plan_t **plan) {
-  tf_err_t err = tf_net_plan_new_part(net, isa, precision, net->nodes[net->node_cnt - 1].out, plan);
-  if (err || (*plan)->call_cnt > 0) return err;
-  tf_net_plan_delete(*plan);
-  *plan = NULL;
-  return TF_ERR(E_MODEL_SHAPE, "the output is the input in another shape");
-}
-
-tf_err_t tf_net_plan_new_part(const tf_net_t *net, tf_isa_t isa, tf_precision_t precision,
-                              uint32_t answer, tf_net_plan_t **plan) {
+static tf_err_t plan_new(const tf_net_t *net, tf_isa_t isa, tf_precision_t precision,
+                         uint32_t answer, bool joins, tf_net_plan_t **plan) {
   *plan = NULL;
   if (!tf_isa_supported(isa))
     return TF_ERR(E_CORE_ARGUMENT, "this CPU has no %s; it has %s", tf_isa_name(isa),
@@ -363,17 +378,38 @@ tf_err_t tf_net_plan_new_part(const tf_net_t *net, tf_isa_t isa, tf_precision_t 
                   .isa       = isa,
                   .precision = precision,
                   .answer    = answer,
+                  .joins     = joins,
                   .places    = calloc(net->value_cnt, sizeof *d.places),
+                  .uses      = calloc(net->value_cnt, sizeof *d.uses),
                   .bias_of   = calloc(net->node_cnt, sizeof *d.bias_of),
                   .call_of   = calloc(net->node_cnt, sizeof *d.call_of),
+                  .joined    = calloc(net->node_cnt, sizeof *d.joined),
                   .order     = calloc(net->value_cnt, sizeof *d.order)};
-  tf_err_t err = d.places && d.bias_of && d.call_of && d.order ? make(&d, plan)
-                                                               : TF_ERR(E_CORE_NO_MEMORY, "a plan");
+  tf_err_t err = d.places && d.uses && d.bias_of && d.call_of && d.joined && d.order
+                     ? make(&d, plan)
+                     : TF_ERR(E_CORE_NO_MEMORY, "a plan");
+  for (uint32_t n = 0; n < net->node_cnt && d.joined; n++) free(d.joined[n]);
   free(d.places);
+  free(d.uses);
   free(d.bias_of);
   free(d.call_of);
+  free(d.joined);
   free(d.order);
   return err;
+}
+
+tf_err_t tf_net_plan_new(const tf_net_t *net, tf_isa_t isa, tf_precision_t precision,
+                         tf_net_plan_t **plan) {
+  tf_err_t err = plan_new(net, isa, precision, net->nodes[net->node_cnt - 1].out, true, plan);
+  if (err || (*plan)->call_cnt > 0) return err;
+  tf_net_plan_delete(*plan);
+  *plan = NULL;
+  return TF_ERR(E_MODEL_SHAPE, "the output is the input in another shape");
+}
+
+tf_err_t tf_net_plan_new_part(const tf_net_t *net, tf_isa_t isa, tf_precision_t precision,
+                              uint32_t answer, tf_net_plan_t **plan) {
+  return plan_new(net, isa, precision, answer, false, plan);
 }
 
 void tf_net_plan_delete(tf_net_plan_t *plan) { free(plan); }

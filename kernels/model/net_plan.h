@@ -5,7 +5,7 @@
  * All values lie in one scratch. Two values share memory where neither is needed while the other is; an op that works
  * value by value writes over an input that nobody reads after it, and a reshape is no step at all. A constant added along the last axis behind
  * a product is that product's bias; what works value by value on a step's result behind it is run with that step, while the
- * result is in L1. */
+ * result is in L1. In the plan of a whole net attention is one step (net_attention.h). */
 #ifndef TF_KERNELS_MODEL_NET_PLAN_H
 #define TF_KERNELS_MODEL_NET_PLAN_H
 
@@ -55,7 +55,7 @@ tf_err_t tf_net_plan_new(const tf_net_t *net, tf_isa_t isa, tf_precision_t preci
                          tf_net_plan_t **plan);
 void     tf_net_plan_delete(tf_net_plan_t *plan); /* accepts NULL */
 /* A part of a net, whose values lie in an instrument's state too. The answer is value answer; with TF_NET_NONE there is
- * none, and the window is not read. */
+ * none, and the window is not read. Every call is a node's own: a card knows the ops of a net, no steps made of several. */
 tf_err_t tf_net_plan_new_part(const tf_net_t *net, tf_isa_t isa, tf_precision_t precision,
                               uint32_t answer, tf_net_plan_t **plan);
 

@@ -4,7 +4,7 @@
  * expression and TF_LANES_MAP makes a run function of it for each instruction set.
  *
  * min(a, b) and max(a, b) answer b when either is NaN, as MINPS does: with the value as b, NaN goes
- * through. loadu and storeu take any address; lookup takes the entry that the low 5 bits of n's
+ * through. greatest is of all lanes, none of them NaN, or all. loadu and storeu take any address; lookup takes the entry that the low 5 bits of n's
  * representation name. */
 #ifndef TF_KERNELS_OP_LANES_H
 #define TF_KERNELS_OP_LANES_H
@@ -34,6 +34,7 @@ TF_INLINE float tf_lanes_mul_scalar(float a, float b) { return a * b; }
 TF_INLINE float tf_lanes_div_scalar(float a, float b) { return a / b; }
 TF_INLINE float tf_lanes_min_scalar(float a, float b) { return a < b ? a : b; }
 TF_INLINE float tf_lanes_max_scalar(float a, float b) { return a > b ? a : b; }
+TF_INLINE float tf_lanes_greatest_scalar(float x) { return x; }
 TF_INLINE float tf_lanes_abs_scalar(float x) { return __builtin_fabsf(x); }
 /* |a| with the sign of b; a is not negative */
 TF_INLINE float tf_lanes_sign_scalar(float a, float b) { return __builtin_copysignf(a, b); }
@@ -82,6 +83,11 @@ TF_LANES_AVX2_ __m256 tf_lanes_mul_avx2(__m256 a, __m256 b) { return _mm256_mul_
 TF_LANES_AVX2_ __m256 tf_lanes_div_avx2(__m256 a, __m256 b) { return _mm256_div_ps(a, b); }
 TF_LANES_AVX2_ __m256 tf_lanes_min_avx2(__m256 a, __m256 b) { return _mm256_min_ps(a, b); }
 TF_LANES_AVX2_ __m256 tf_lanes_max_avx2(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }
+TF_LANES_AVX2_ float  tf_lanes_greatest_avx2(__m256 x) {
+   __m128 m = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+   m        = _mm_max_ps(m, _mm_movehl_ps(m, m));
+   return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
 TF_LANES_AVX2_ __m256 tf_lanes_abs_avx2(__m256 x) {
   return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x);
 }
@@ -124,6 +130,10 @@ TF_LANES_AVX512_ __m512 tf_lanes_mul_avx512(__m512 a, __m512 b) { return _mm512_
 TF_LANES_AVX512_ __m512 tf_lanes_div_avx512(__m512 a, __m512 b) { return _mm512_div_ps(a, b); }
 TF_LANES_AVX512_ __m512 tf_lanes_min_avx512(__m512 a, __m512 b) { return _mm512_min_ps(a, b); }
 TF_LANES_AVX512_ __m512 tf_lanes_max_avx512(__m512 a, __m512 b) { return _mm512_max_ps(a, b); }
+TF_LANES_AVX512_ float  tf_lanes_greatest_avx512(__m512 x) {
+   return tf_lanes_greatest_avx2(
+       _mm256_max_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1)));
+}
 TF_LANES_AVX512_ __m512 tf_lanes_abs_avx512(__m512 x) {
   return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), x);
 }

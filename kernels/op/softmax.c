@@ -1,45 +1,43 @@
-/* e^(x - max) over the sum of them; 0 where x is further below the greatest than MASKED, as a mask leaves it. The greatest and the sum are taken in eight parts, each in order, which a compiler makes
- * vectors of; so is the division. A NaN makes its own exponential NaN, so the sum, so each output. */
+/* e^(x - max) over the sum of them; 0 where x is further below the greatest than MASKED, as a mask leaves it. The sum is taken in eight
+ * parts, each in order; zeros behind the row leave it as it is. A NaN makes its own exponential NaN, so the sum, so each output. */
 #include "op/lanes.h"
 
 /* What importers make of -infinity is -1e30: without this it would come out as the least that exp gives, 1e-38. */
 #define MASKED (-1e29f)
 #define PARTS  8u
-#define INLINE static inline __attribute__((always_inline))
 
-INLINE float greatest(const float *x, uint32_t cnt) {
-  float    m[PARTS];
-  uint32_t i = 0;
-  for (uint32_t k = 0; k < PARTS; k++) m[k] = x[0];
-  for (; i + PARTS <= cnt; i += PARTS)
-    for (uint32_t k = 0; k < PARTS; k++) m[k] = x[i + k] > m[k] ? x[i + k] : m[k];
-  for (; i < cnt; i++) m[0] = x[i] > m[0] ? x[i] : m[0];
-  for (uint32_t k = 1; k < PARTS; k++) m[0] = m[k] > m[0] ? m[k] : m[0];
-  return m[0];
-}
-
-INLINE float sum_of(const float *e, uint32_t cnt) {
-  float    p[PARTS] = {0};
-  uint32_t i        = 0;
-  for (; i + PARTS <= cnt; i += PARTS)
-    for (uint32_t k = 0; k < PARTS; k++) p[k] += e[i + k];
-  for (uint32_t k = 0; i < cnt; i++, k++) p[k] += e[i];
-  return ((p[0] + p[1]) + (p[2] + p[3])) + ((p[4] + p[5]) + (p[6] + p[7]));
-}
+/* Compilers make of it what the instruction set has; the same bits on each. */
+typedef float parts_t __attribute__((vector_size(PARTS * sizeof(float))));
 
 #define RUN(isa)                                                                                   \
   TF_LANES_TARGET_##isa static void run_##isa(const tf_op_params_t *params, const float *in,       \
                                               float *out) {                                        \
-    const uint32_t           cnt  = params->in_cnt;                                                \
-    const tf_lanes_##isa##_t max  = tf_lanes_set_##isa(greatest(in, cnt));                         \
+    enum { V = TF_LANES_WIDTH_##isa, STEP = V > PARTS ? V : PARTS };                               \
     const tf_lanes_##isa##_t mask = tf_lanes_set_##isa(MASKED), none = tf_lanes_set_##isa(0.0f);   \
-    for (uint32_t i = 0; i < cnt; i += TF_LANES_WIDTH_##isa) {                                     \
-      tf_lanes_##isa##_t x = tf_lanes_sub_##isa(tf_lanes_load_##isa(in + i), max);                 \
-      tf_lanes_store_##isa(out + i, tf_lanes_select_##isa(x, mask, none, tf_lanes_exp_##isa(x)));  \
+    const uint32_t           cnt  = params->in_cnt;                                                \
+    tf_lanes_##isa##_t       most = tf_lanes_set_##isa(in[0]);                                     \
+    parts_t                  sum  = {0.0f}, some;                                                  \
+    uint32_t                 i    = 0;                                                             \
+    for (; i + V <= cnt; i += V) most = tf_lanes_max_##isa(tf_lanes_load_##isa(in + i), most);     \
+    float greatest = tf_lanes_greatest_##isa(most);                                                \
+    for (; i < cnt; i++) greatest = in[i] > greatest ? in[i] : greatest;                           \
+    most = tf_lanes_set_##isa(greatest);                                                           \
+    for (i = 0; i < cnt; i += STEP) {                                                              \
+      for (uint32_t v = i; v < i + STEP; v += V) {                                                 \
+        tf_lanes_##isa##_t x = tf_lanes_sub_##isa(tf_lanes_load_##isa(in + v), most);              \
+        tf_lanes_store_##isa(out + v,                                                              \
+                             tf_lanes_select_##isa(x, mask, none, tf_lanes_exp_##isa(x)));         \
+      }                                                                                            \
+      for (uint32_t k = cnt; k < i + STEP; k++) out[k] = 0.0f;                                     \
+      for (uint32_t v = i; v < i + STEP; v += PARTS) {                                             \
+        memcpy(&some, out + v, sizeof some);                                                       \
+        sum += some;                                                                               \
+      }                                                                                            \
     }                                                                                              \
-    tf_lanes_##isa##_t sum = tf_lanes_set_##isa(sum_of(out, cnt));                                 \
-    for (uint32_t i = 0; i < cnt; i += TF_LANES_WIDTH_##isa)                                       \
-      tf_lanes_store_##isa(out + i, tf_lanes_div_##isa(tf_lanes_load_##isa(out + i), sum));        \
+    const tf_lanes_##isa##_t all = tf_lanes_set_##isa(((sum[0] + sum[1]) + (sum[2] + sum[3])) +    \
+                                                      ((sum[4] + sum[5]) + (sum[6] + sum[7])));    \
+    for (i = 0; i < cnt; i += V)                                                                   \
+      tf_lanes_store_##isa(out + i, tf_lanes_div_##isa(tf_lanes_load_##isa(out + i), all));        \
   }
 TF_LANES_EACH(RUN)
 

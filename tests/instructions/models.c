@@ -12,10 +12,12 @@
 #include "core/error.h"
 #include "model/import_onnx.h"
 #include "model/loader.h"
+#include "model/net_plan.h"
 #include "model/shapes.h"
 #include "op/mat.h"
 
-#define TICKS 32u
+#define TICKS  32u
+#define TOKENS 32u
 
 static void die(const char *what) {
   fprintf(stderr, "instructions_models: %s: %s\n", what, tf_error_text());
@@ -114,6 +116,33 @@ static void count_family(const char *name, uint32_t columns) {
   tf_features_fini(&features);
 }
 
+/* A text of tokens through the encoder of tests/data/text, whole. */
+static void count_text(void) {
+  tf_features_t           features = {0};
+  tf_graph_t              graph;
+  tf_import_onnx_report_t report;
+  tf_net_plan_t          *plan;
+  float                   rows[TOKENS][2], out[TF_MODEL_OUTPUTS_MAX];
+  if (tf_features_parse(&features, "token, mask")) die("text");
+  const tf_import_onnx_spec_t spec = {
+      .name = "m", .features = &features, .window = TOKENS, .is_text = true};
+  if (tf_import_onnx("tests/data/text/news.onnx", &spec, &graph, &report)) die("text");
+  if (tf_net_plan_new(graph.net, TF_ISA_AVX2, TF_PRECISION_FP32, &plan)) die("text");
+  void *scratch = aligned_alloc(TF_LINE_BYTES, tf_align_up(plan->scratch_bytes, TF_LINE_BYTES));
+  if (!scratch) die("text");
+  for (uint32_t i = 0; i < TOKENS; i++) rows[i][0] = (float)i, rows[i][1] = 1.0f;
+  tf_net_plan_run(plan, scratch, *rows, out);
+  CALLGRIND_ZERO_STATS;
+  CALLGRIND_TOGGLE_COLLECT;
+  for (uint32_t i = 0; i < TICKS; i++) tf_net_plan_run(plan, scratch, *rows, out);
+  CALLGRIND_TOGGLE_COLLECT;
+  dump("text_32_tokens", "", "");
+  free(scratch);
+  tf_net_plan_delete(plan);
+  tf_graph_fini(&graph);
+  tf_features_fini(&features);
+}
+
 int main(void) {
   tf_clock_calibrate();
   count_shape("mlp");
@@ -121,6 +150,7 @@ int main(void) {
   count_family("lightgbm", 8);
   count_family("tcn", 8);
   count_family("transformer", 7);
+  count_text();
   printf("%u\n", TICKS);
   return 0;
 }
