@@ -56,6 +56,8 @@ function(tf_only_if_wanted name labels)
   endif()
 endfunction()
 
+add_custom_target(races) # the tests in which threads race: what ./dev test wants of the tsan build
+
 # tf_test(path/test_name [LIBS lib...] [LABELS unit|stress|wide|e2e|gpu...] [ARGS ...]): a cmocka program
 # beside the mirror of the tree; exit 77 is "skipped, with the reason printed".
 function(tf_test name)
@@ -70,6 +72,9 @@ function(tf_test name)
   add_test(NAME ${name} COMMAND ${name} ${T_ARGS} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES LABELS "${T_LABELS}" SKIP_RETURN_CODE 77 TIMEOUT 120)
   tf_only_if_wanted(${name} "${T_LABELS}")
+  if("${T_LABELS}" MATCHES "stress|weave")
+    add_dependencies(races ${name})
+  endif()
 endfunction()
 
 # tf_def_list(var list.def MACRO): reads MACRO(name) lines, sets var to "name.c ...", and stops the

@@ -32,7 +32,7 @@ static void read_pair(clockid_t id, uint64_t *ticks, uint64_t *ns) {
 void tf_clock_calibrate(void) {
   uint64_t ticks_begin, ns_begin, ticks_end, ns_end;
   read_pair(CLOCK_MONOTONIC_RAW, &ticks_begin, &ns_begin);
-  while (tf_clock_monotonic_ns() - ns_begin < 20 * TF_NS_PER_MS) tf_clock_ticks();
+  nanosleep(&(struct timespec){.tv_nsec = 20 * TF_NS_PER_MS}, NULL); /* ticks go on meanwhile */
   read_pair(CLOCK_MONOTONIC_RAW, &ticks_end, &ns_end);
   tf_clock_global.ns_per_tick = (double)(ns_end - ns_begin) / (double)(ticks_end - ticks_begin);
   read_pair(CLOCK_REALTIME, &tf_clock_global.anchor_ticks, &tf_clock_global.anchor_wall_ns);

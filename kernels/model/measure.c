@@ -26,11 +26,11 @@ typedef struct bench {
 /* All that came before has happened, nothing that follows has begun. */
 TF_INLINE uint64_t fenced_ticks(void) {
 #if defined(__x86_64__)
-  _mm_lfence();
+  __builtin_ia32_lfence();
 #endif
   uint64_t ticks = tf_clock_ticks();
 #if defined(__x86_64__)
-  _mm_lfence();
+  __builtin_ia32_lfence();
 #endif
   return ticks;
 }

@@ -102,10 +102,17 @@ class Snapshot(unittest.TestCase):
 
     def test_same_run_writes_the_same_bytes(self):
         self.assertIn("snapshot_missing", self.small()[1])
-        first = self.snap.read_bytes()
+        first = self.without_epoch()
         self.snap.unlink()
         self.small()
-        self.assertEqual(self.snap.read_bytes(), first)
+        self.assertEqual(self.without_epoch(), first)
+
+    def without_epoch(self):
+        """The snapshot but for what says when the run began, its epoch, and the sums over it (docs/formats.md)."""
+        data = bytearray(self.snap.read_bytes())
+        for at, size in ((12, 4), (28, 4), (64, 4), (104, 8)):  # two CRCs, the epoch, the digest
+            data[at:at + size] = bytes(size)
+        return data
 
     def test_what_does_not_fit_is_refused_with_the_reason_and_the_run_goes_on(self):
         self.small()

@@ -38,11 +38,12 @@ async def talk_async(exchange, path, requests, seconds, on_message, messages_max
     async with websockets.connect(exchange.url + path, max_size=None, ssl=context, open_timeout=20) as socket:
         for request in requests:
             await socket.send(request if isinstance(request, str) else json.dumps(request))
-        end = asyncio.get_running_loop().time() + seconds
+        end = None
         try:
             while len(got) < messages_max:
-                left = end - asyncio.get_running_loop().time()
+                left = end - asyncio.get_running_loop().time() if end else seconds + 5
                 text = await asyncio.wait_for(socket.recv(), left)
+                end = end or asyncio.get_running_loop().time() + seconds
                 got.append(text)
                 if on_message:
                     answers = on_message(text)
@@ -54,7 +55,7 @@ async def talk_async(exchange, path, requests, seconds, on_message, messages_max
 
 
 def talk(exchange, path, *requests, seconds=2.0, on_message=None, messages_max=10**9):
-    """Connects, sends the requests, hears messages: (texts, why it ended). on_message may return requests."""
+    """Connects, sends the requests, hears messages for so long from the first on: (texts, why it ended). on_message may return requests."""
     return asyncio.run(talk_async(exchange, path, requests, seconds, on_message, messages_max))
 
 
