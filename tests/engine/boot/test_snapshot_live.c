@@ -258,7 +258,7 @@ static uint64_t check_points(const char *room, const char *rest, uint32_t point_
   rig_begin_engine(&stand.engine, config, &stand.source, NULL, NULL);
   stand.live = rig_start_live(&stand.engine);
   for (uint32_t i = 0; i < point_cnt; i++) {
-    give(&stand, 1 + draw(rig_tape.batch_cnt / (2 * point_cnt)));
+    give(&stand, 1 + draw(rig_tape.batch_cnt / point_cnt));
     check_point(&stand, idle_one_in);
   }
   assert_true(rig_decided.cnt > 50);
