@@ -9,8 +9,8 @@ set(TF_WARNINGS -Wall -Wextra -Wpedantic -Wconversion
 # -ffp-contract=off: features are the same bits on every compiler and instruction set.
 add_compile_options(-fno-math-errno -ffp-contract=off -fno-omit-frame-pointer -g)
 add_compile_definitions(_GNU_SOURCE)
-if(TF_SANITIZE)
-  add_compile_options(-g1) # lines for its reports; what a debugger wants besides costs a tenth of the build
+if(TF_SANITIZE OR CMAKE_BUILD_TYPE STREQUAL "Release")
+  add_compile_options(-g1) # lines, for reports and profiles; what a debugger wants besides costs a tenth of the build, a third of its linking
 endif()
 
 if(TF_FUZZ)

@@ -8,14 +8,12 @@
  * A new snapshot goes into the slot that does not hold the newest; its head is a swap as well, so of two owners one is
  * refused. What is read while it is being replaced does not fit its head's CRC, and the other slot is whole.
  *
- * Calls wait for their answer; one that does not come within the timeout ends the connection, so no late answer meets a later
- * question. The same connection as sinks have (broker/nats_link.h): guarded, TLS, secrets read for each connection. */
+ * Calls wait for their answer (broker/nats_call.h). */
 #include <jansson.h>
 #include <openssl/evp.h>
 #include <string.h>
 
-#include "broker/nats_link.h"
-#include "core/clock.h"
+#include "broker/nats_call.h"
 #include "core/error.h"
 #include "group/frame.h"
 
@@ -31,9 +29,8 @@
 
 typedef struct nats {
   tf_group_store_config_t config;
-  tf_nats_link_t          link;
+  tf_nats_call_t          call;
   char                    stream[64];
-  uint64_t                token;
   bool                    has_messages; /* the stream, as far as is known on this connection */
   uint8_t                 bytes[ANSWER_BYTES]; /* of a message that was asked for */
 } nats_t;
@@ -55,7 +52,7 @@ static tf_err_t open_nats(const tf_group_store_config_t *config, void **state) {
   n->config = *config;
   snprintf(n->stream, sizeof n->stream, PREFIX "%s", config->group);
   n->config.broker.name = n->config.broker.stream = n->stream;
-  tf_err_t err                                    = tf_nats_link_init(&n->link, &n->config.broker);
+  tf_err_t err = tf_nats_call_init(&n->call, &n->config.broker, config->timeout_ns);
   if (err) {
     free(n);
     return err;
@@ -66,7 +63,7 @@ static tf_err_t open_nats(const tf_group_store_config_t *config, void **state) {
 
 static void close_nats(void *state) {
   nats_t *n = state;
-  if (n) tf_nats_link_fini(&n->link);
+  if (n) tf_nats_call_fini(&n->call);
   free(n);
 }
 
@@ -75,50 +72,8 @@ static void close_nats(void *state) {
 static tf_group_result_t fail(nats_t *n, const char *what, const char *why) {
   (void)TF_ERR(E_GROUP_STORE, "%s: %s: %s", n->config.broker.url, what, why);
   n->has_messages = false;
-  if (n->link.state == TF_NATS_LINK_UP || n->link.state == TF_NATS_LINK_DOWN)
-    tf_nats_link_hang_up(&n->link);
+  tf_nats_call_hang_up(&n->call);
   return TF_GROUP_FAILED;
-}
-
-static bool connect_until(nats_t *n, uint64_t until_ns) {
-  if (n->link.state == TF_NATS_LINK_DOWN) tf_nats_link_hang_up(&n->link);
-  if (n->link.state == TF_NATS_LINK_NONE) tf_nats_link_dial(&n->link);
-  for (uint64_t now_ns; n->link.state == TF_NATS_LINK_DIALING;) {
-    if ((now_ns = tf_clock_monotonic_ns()) >= until_ns) break;
-    (void)tf_nats_link_wait(&n->link, until_ns - now_ns);
-  }
-  return n->link.state == TF_NATS_LINK_UP;
-}
-
-/* The answer to the newest question; NULL: none within the time, or the connection broke. */
-static natsMsg *await(nats_t *n, uint64_t until_ns) {
-  char want[TF_NATS_INBOX_BYTES + 24];
-  bool no_responders = false;
-  snprintf(want, sizeof want, "%s%llu", n->link.inbox, (unsigned long long)n->token);
-  for (;;) {
-    natsMsg *msg = tf_nats_link_next(&n->link, &no_responders);
-    if (msg && !no_responders && !strcmp(natsMsg_GetSubject(msg), want)) return msg;
-    natsMsg_Destroy(msg);
-    if (msg && !no_responders) continue;
-    uint64_t now_ns = tf_clock_monotonic_ns();
-    if (no_responders || now_ns >= until_ns) return NULL;
-    if (tf_nats_link_wait(&n->link, until_ns - now_ns) != TF_NATS_LINK_UP) return NULL;
-  }
-}
-
-static natsStatus send_question(nats_t *n, const char *subject, const void *bytes, size_t bytes_cnt,
-                                const uint64_t *expected) {
-  char     reply[TF_NATS_INBOX_BYTES + 24], number[24];
-  natsMsg *msg = NULL;
-  snprintf(reply, sizeof reply, "%s%llu", n->link.inbox, (unsigned long long)++n->token);
-  natsStatus status = natsMsg_Create(&msg, subject, reply, bytes, (int)bytes_cnt);
-  if (status == NATS_OK && expected) {
-    snprintf(number, sizeof number, "%llu", (unsigned long long)*expected);
-    status = natsMsgHeader_Set(msg, "Nats-Expected-Last-Subject-Sequence", number);
-  }
-  if (status == NATS_OK) status = natsConnection_PublishMsg(n->link.nc, msg);
-  natsMsg_Destroy(msg);
-  return status;
 }
 
 static tf_group_result_t read_answer(nats_t *n, natsMsg *msg, const char *subject,
@@ -144,15 +99,8 @@ static tf_group_result_t read_answer(nats_t *n, natsMsg *msg, const char *subjec
 /* Asks, and waits for the answer; where DONE its JSON is the caller's. */
 static tf_group_result_t ask(nats_t *n, const char *subject, const void *bytes, size_t bytes_cnt,
                              const uint64_t *expected, answer_t *answer) {
-  uint64_t until_ns = tf_clock_monotonic_ns() + n->config.timeout_ns;
-  if (!connect_until(n, until_ns))
-    return fail(n, "connect", n->link.state == TF_NATS_LINK_DOWN ? n->link.text : "no answer");
-  natsStatus status = send_question(n, subject, bytes, bytes_cnt, expected);
-  if (status != NATS_OK) return fail(n, subject, natsStatus_GetText(status));
-  natsMsg *msg = await(n, until_ns);
-  if (!msg)
-    return fail(n, subject,
-                n->link.state == TF_NATS_LINK_DOWN ? n->link.text : "JetStream does not answer");
+  natsMsg *msg = tf_nats_call_ask(&n->call, subject, bytes, bytes_cnt, expected);
+  if (!msg) return fail(n, n->call.is_up ? subject : "connect", n->call.why);
   tf_group_result_t result = read_answer(n, msg, subject, answer);
   natsMsg_Destroy(msg);
   return result;

@@ -293,9 +293,16 @@ static void write_records(tf_clients_t *c, tf_sink_client_t *client, const uint8
 
 /* ---- instruments ---- */
 
+static void list_labels(tf_clients_t *c) {
+  uint32_t cnt = c->config.shape.carries == TF_CARRIES_EVENTS ? tf_labels_cnt(c->config.labels) : 0;
+  while (c->label_cnt < cnt)
+    c->instrument_list[c->instrument_list_cnt++] = TF_FRAME_LABEL_ID + c->label_cnt++;
+}
+
 /* Lists rows that the decoder has published since, and those whose scale has become known. */
 static void list_instruments(tf_clients_t *c, uint64_t now_ns) {
-  if (!c->config.instruments || !c->instrument_list) return;
+  if (!c->config.instruments) return;
+  list_labels(c);
   /* pairs with: the decoder's publication of its rows (tf/instrument.h) */
   uint32_t cnt = tf_load_acquire_u32(&c->config.instruments->cnt);
   if (cnt > c->config.instruments->cap) cnt = c->config.instruments->cap;
@@ -315,6 +322,19 @@ static void list_instruments(tf_clients_t *c, uint64_t now_ns) {
   c->priced_ns      = now_ns;
 }
 
+static tf_frame_instrument_t name_row(const tf_clients_t *c, uint32_t id) {
+  tf_frame_instrument_t  row    = {.id = id, .price_exp = INT8_MIN};
+  const tf_instrument_t *source = &c->config.instruments->rows[id];
+  if (id >= TF_FRAME_LABEL_ID) {
+    snprintf(row.name, sizeof row.name, "%s",
+             tf_labels_word(c->config.labels, id - TF_FRAME_LABEL_ID));
+    return row;
+  }
+  if (tf_instrument_metadata(source) != TF_METADATA_NONE) row.price_exp = source->price_exp;
+  snprintf(row.name, sizeof row.name, "%s", source->name);
+  return row;
+}
+
 static void write_instruments(tf_clients_t *c, tf_sink_client_t *client) {
   uint32_t n = c->instrument_list_cnt - client->told_cnt;
   if (n > INSTRUMENT_CNT_MAX) n = INSTRUMENT_CNT_MAX;
@@ -324,13 +344,7 @@ static void write_instruments(tf_clients_t *c, tf_sink_client_t *client) {
                       out);
   out += TF_FRAME_HEADER_BYTES;
   for (uint32_t i = 0; i < n; i++, out += sizeof(tf_frame_instrument_t)) {
-    uint32_t               id     = c->instrument_list[client->told_cnt + i];
-    const tf_instrument_t *source = &c->config.instruments->rows[id];
-    tf_frame_instrument_t  row    = {.id        = id,
-                                     .price_exp = tf_instrument_metadata(source) == TF_METADATA_NONE
-                                                      ? INT8_MIN
-                                                      : source->price_exp};
-    snprintf(row.name, sizeof row.name, "%s", source->name);
+    const tf_frame_instrument_t row = name_row(c, c->instrument_list[client->told_cnt + i]);
     memcpy(out, &row, sizeof row);
   }
   client->told_cnt += n;
@@ -581,7 +595,7 @@ static bool measure(const tf_sink_config_t *config, sizes_t *s) {
                    ? 0
                    : tf_align_up(config->slot_cnt * sizeof(uint32_t), TF_LINE_PAIR_BYTES);
   s->scratch = tf_align_up(tx_bytes(config), TF_LINE_PAIR_BYTES);
-  s->list    = tf_align_up(2 * cap * sizeof(uint32_t), TF_LINE_PAIR_BYTES);
+  s->list    = tf_align_up((2 * cap + TF_LABELS_MAX) * sizeof(uint32_t), TF_LINE_PAIR_BYTES);
   s->priced  = tf_align_up(cap, TF_LINE_PAIR_BYTES);
   s->client  = tf_align_up(sizeof(tf_sink_client_t), TF_LINE_PAIR_BYTES);
   s->queue   = tf_align_up(tf_outq_bytes(&queue), TF_LINE_PAIR_BYTES);
@@ -632,7 +646,7 @@ static void lay_out(tf_clients_t *c, uint8_t *memory, const sizes_t *s) {
   if (s->before) c->backlog.before = (uint32_t *)(void *)carve(&memory, s->before);
   c->scratch           = carve(&memory, s->scratch);
   c->scratch_cnt       = (uint32_t)(s->scratch / c->config.shape.bytes);
-  c->instrument_list   = s->list ? (uint32_t *)(void *)carve(&memory, s->list) : NULL;
+  c->instrument_list   = (uint32_t *)(void *)carve(&memory, s->list);
   c->instrument_priced = carve(&memory, s->priced);
   c->clients           = (tf_sink_client_t *)(void *)memory;
   memory += tf_align_up(sizeof(tf_sink_client_t) * c->config.clients_max, TF_LINE_PAIR_BYTES);

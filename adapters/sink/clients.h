@@ -101,6 +101,7 @@ typedef struct tf_clients {
   size_t              tx_cap, record_bytes_max; /* of a record with a LOST and a header before it */
   tf_backlog_t        backlog;
   uint32_t *instrument_list, instrument_list_cnt; /* ids, each again when its price is known */
+  uint32_t  label_cnt;                            /* of labels that are listed */
   uint8_t  *instrument_priced;
   uint32_t  instrument_cnt, unpriced_cnt;
   uint64_t  priced_ns; /* prices were looked at */

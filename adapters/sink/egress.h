@@ -105,8 +105,9 @@ uint64_t tf_egress_last_seq(const void *state);
 uint64_t tf_egress_durable_seq(const void *state);
 void     tf_egress_counts(const void *state, tf_sink_counts_t *counts);
 
-/* Defines tf_sink_NAME over the outlet OUTLET. KEYS: tf_sink_t.keys, besides TF_SINK_KEYS_QUEUE. */
-#define TF_EGRESS_SINK(NAME, HELP, OUTLET, POLICIES, POLICY, CARRIES, KEYS)                        \
+/* Defines tf_sink_NAME over the outlet OUTLET. KEYS: tf_sink_t.keys, besides TF_SINK_KEYS_QUEUE. LOOK: how its broker's stream
+ * stands; NULL: it has none. */
+#define TF_EGRESS_SINK(NAME, HELP, OUTLET, POLICIES, POLICY, CARRIES, KEYS, LOOK)                  \
   static size_t NAME##_bytes(const tf_sink_config_t *config) {                                     \
     return tf_egress_bytes(&(OUTLET), config);                                                     \
   }                                                                                                \
@@ -128,6 +129,7 @@ void     tf_egress_counts(const void *state, tf_sink_counts_t *counts);
                                            .close       = tf_egress_close,                         \
                                            .durable_seq = tf_egress_durable_seq,                   \
                                            .last_seq    = tf_egress_last_seq,                      \
-                                           .counts      = tf_egress_counts}
+                                           .counts      = tf_egress_counts,                        \
+                                           .look        = (LOOK)}
 
 #endif

@@ -51,7 +51,7 @@ static void put_record(tf_doc_t *doc, const tf_sink_config_t *config, const void
   } else {
     tf_event_t e;
     memcpy(&e, record, sizeof e);
-    tf_event_doc_fields(doc, &e, config->instruments, is_late);
+    tf_event_doc_fields(doc, &e, config->instruments, config->labels, is_late);
   }
 }
 

@@ -142,6 +142,12 @@ static void put_text(tf_doc_t *doc, const tf_event_t *e) {
   tf_decision_json_hash(doc, e->u.text.model_hash);
 }
 
+/* Of a text that a model answered; NULL: not known here. */
+static const char *label_name(const tf_event_t *e, const tf_labels_t *labels) {
+  if (e->kind != TF_EVENT_TEXT || e->u.text.miss != TF_TEXT_MISS_NONE) return NULL;
+  return tf_labels_word(labels, e->u.text.label);
+}
+
 static uint32_t kind_cnt(const tf_event_t *e) {
   switch (e->kind) {
   case TF_EVENT_TRADE: return TRADE_CNT;
@@ -160,8 +166,9 @@ static void (*const put_kind[])(tf_doc_t *, const tf_event_t *) = {
 TF_STATIC_ASSERT(TF_ARRAY_CNT(put_kind) == TF_EVENT_KIND_CNT, "one of each kind");
 
 void tf_event_doc_fields(tf_doc_t *doc, const tf_event_t *e, const tf_instruments_t *instruments,
-                         bool is_late) {
-  tf_doc_map(doc, NULL, 6u + is_late + kind_cnt(e));
+                         const tf_labels_t *labels, bool is_late) {
+  const char *label = label_name(e, labels);
+  tf_doc_map(doc, NULL, 6u + is_late + kind_cnt(e) + (label != NULL));
   tf_doc_u64(doc, "ingest_seq", e->ingest_seq);
   tf_doc_u64(doc, "ts_recv_ns", e->ts_recv_ns);
   tf_doc_u64(doc, "ts_event_ns", e->ts_event_ns);
@@ -170,5 +177,6 @@ void tf_event_doc_fields(tf_doc_t *doc, const tf_event_t *e, const tf_instrument
   put_flags(doc, e);
   if (is_late) tf_doc_true(doc, "late");
   if (e->kind < TF_EVENT_KIND_CNT) put_kind[e->kind](doc, e);
+  if (label) tf_doc_word(doc, "label_name", label);
   tf_doc_map_end(doc);
 }

@@ -9,13 +9,15 @@
 #define TF_SINK_EVENT_DOC_H
 
 #include "sink/doc.h"
+#include "tf/labels.h"
 
 /* Longest line: five decimals of 43, ten integers, a name, and the keys. */
 #define TF_EVENT_DOC_BYTES_MAX 2048
 
-/* One map. is_late: it has "late":true. instruments may be NULL. */
+/* One map. is_late: it has "late":true. instruments, and labels of texts, may be NULL. */
 void tf_event_doc_fields(tf_doc_t *doc, const tf_event_t *event,
-                         const tf_instruments_t *instruments, bool is_late);
+                         const tf_instruments_t *instruments, const tf_labels_t *labels,
+                         bool is_late);
 
 /* "trade", "ok", "halt"; "?" for a number that is none */
 const char *tf_event_doc_kind(uint8_t kind);

@@ -23,6 +23,7 @@
  * A batch that is sent again ends with the same record (again_seq), so that its key is the same.
  *
  * Egress thread. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
@@ -396,6 +397,44 @@ const tf_outlet_t tf_http_outlet = {.state_bytes = state_bytes,
                                     .counts      = outlet_counts,
                                     .close       = outlet_close};
 
+/* ---- for who looks before anything is opened: the server is there, and under TLS the one that is meant ---- */
+
+#define LOOK_WAIT_NS (10 * TF_NS_PER_MS)
+
+static tf_err_t look_by(tf_http_link_t *link, uint64_t until_ns, tf_broker_standing_t *s) {
+  tf_err_t err    = TF_OK;
+  uint64_t now_ns = tf_clock_monotonic_ns();
+  tf_http_link_dial(link, now_ns);
+  while (!err && link->phase != TF_HTTP_LINK_OPEN && now_ns < until_ns) {
+    tf_http_link_wait(link, false, LOOK_WAIT_NS);
+    now_ns = tf_clock_monotonic_ns();
+    err    = tf_http_link_step(link, now_ns);
+  }
+  /* A step that fails leaves its phase in its words alone. */
+  bool is_tls = link->phase == TF_HTTP_LINK_TLS || (err && strstr(tf_error_text(), ": TLS: "));
+  s->step     = is_tls ? TF_BROKER_TLS : TF_BROKER_REACH;
+  if (!err && link->phase != TF_HTTP_LINK_OPEN)
+    err = TF_ERR(E_SINK_IO, "%s:%s: no answer in time", link->url.host, link->url.port);
+  return err;
+}
+
+static tf_err_t look(const tf_broker_config_t *reach, int32_t partition, uint64_t wait_ns_max,
+                     tf_broker_standing_t *s) {
+  const tf_sink_config_t config   = {.url = reach->url, .ca_file = reach->ca_file};
+  const uint64_t         begin_ns = tf_clock_monotonic_ns();
+  (void)partition;
+  *s                   = (tf_broker_standing_t){.step = TF_BROKER_REACH};
+  tf_http_link_t *link = malloc(sizeof *link);
+  if (!link) return TF_ERR(E_CORE_NO_MEMORY, "%s", reach->url);
+  tf_err_t err = tf_http_link_init(link, &config);
+  if (!err) err = look_by(link, begin_ns + wait_ns_max, s);
+  if (!err) s->step = TF_BROKER_DONE;
+  s->answer_ns = tf_clock_monotonic_ns() - begin_ns;
+  tf_http_link_fini(link);
+  free(link);
+  return err;
+}
+
 TF_EGRESS_SINK(http, "batches by POST to a URL, signed, each until it is answered", tf_http_outlet,
                TF_BROKER_POLICIES, TF_OVERFLOW_BLOCK, TF_BROKER_CARRIES,
-               "url batch linger sign_file token_file ca_file spool spool_max");
+               "url batch linger sign_file token_file ca_file spool spool_max", look);

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "broker/kafka_link.h"
+#include "broker/kafka_look.h"
 #include "core/error.h"
 #include "sink/broker.h"
 #include "sink/encode.h"
@@ -292,4 +293,5 @@ const tf_outlet_t tf_kafka_outlet = {.state_bytes = state_bytes,
 TF_EGRESS_SINK(kafka, "one partition of a topic of Apache Kafka; once, for who keeps the id",
                tf_kafka_outlet, TF_BROKER_POLICIES, TF_OVERFLOW_BLOCK, TF_BROKER_CARRIES,
                "url stream stream_create user password_file ca_file cert_file tls_key_file spool "
-               "spool_max batch linger");
+               "spool_max batch linger",
+               tf_kafka_look);

@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "broker/nats_link.h"
+#include "broker/nats_look.h"
 #include "broker/nats_reply.h"
 #include "core/error.h"
 #include "sink/broker.h"
@@ -585,4 +586,5 @@ const tf_outlet_t        tf_nats_outlet = {.state_bytes = outlet_bytes,
 TF_EGRESS_SINK(nats, "NATS JetStream, exactly once; url: the servers, stream: its name",
                tf_nats_outlet, TF_BROKER_POLICIES, TF_OVERFLOW_SPILL, TF_BROKER_CARRIES,
                "url stream stream_create stream_keep user password_file token_file ca_file "
-               "cert_file tls_key_file spool spool_max batch linger");
+               "cert_file tls_key_file spool spool_max batch linger",
+               tf_nats_look);

@@ -29,6 +29,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "broker/redis_look.h"
 #include "broker/redis_place.h"
 #include "broker/redis_reply.h"
 #include "core/error.h"
@@ -582,4 +583,5 @@ const tf_outlet_t        tf_redis_outlet = {.state_bytes = outlet_bytes,
 
 TF_EGRESS_SINK(redis, "Redis Streams, exactly once; url: the server, stream: the key",
                tf_redis_outlet, TF_BROKER_POLICIES, TF_OVERFLOW_SPILL, TF_BROKER_CARRIES,
-               "url stream stream_keep user password_file ca_file spool spool_max batch linger");
+               "url stream stream_keep user password_file ca_file spool spool_max batch linger",
+               tf_redis_look);

@@ -53,4 +53,4 @@ static const tf_outlet_t outlet = {.state_bytes = tf_streams_bytes,
 
 TF_EGRESS_SINK(tcp, "whoever connects, over TCP or TLS (tf/frame.h)", outlet,
                TF_SINK_CLIENT_POLICIES, TF_SINK_CLIENT_POLICY, (1u << TF_CARRIES_CNT) - 1,
-               "url clients client_slots history token_file cert_file tls_key_file batch");
+               "url clients client_slots history token_file cert_file tls_key_file batch", NULL);

@@ -217,17 +217,30 @@ static void send_all(state_t *s, const datagram_t *d) {
   for (uint32_t line = 0; line < s->line_cnt; line++) (void)transmit(s, d, line, &s->to[line]);
 }
 
+/* Behind the instruments stand the labels of texts. */
+static tf_frame_instrument_t name_row(const state_t *s, uint32_t cnt, uint32_t place) {
+  tf_frame_instrument_t name = {.id = TF_FRAME_LABEL_ID + place - cnt, .price_exp = INT8_MIN};
+  if (place >= cnt) {
+    snprintf(name.name, sizeof name.name, "%s", tf_labels_word(s->config.labels, place - cnt));
+    return name;
+  }
+  const tf_instrument_t *row = &s->config.instruments->rows[place];
+  name.id                    = row->id;
+  if (tf_instrument_metadata(row) != TF_METADATA_NONE) name.price_exp = row->price_exp;
+  memcpy(name.name, row->name, sizeof name.name);
+  return name;
+}
+
 static void send_names(state_t *s) {
   const tf_instruments_t *table = s->config.instruments;
   /* pairs with: the feed that appends the row */
   uint32_t   cnt = table ? tf_load_acquire_u32(&table->cnt) : 0, row_cnt = 0;
+  bool       has_texts = s->config.shape.carries == TF_CARRIES_EVENTS;
+  uint32_t   all       = cnt + (has_texts ? tf_labels_cnt(s->config.labels) : 0);
   datagram_t d;
-  if (s->name_next >= cnt) s->name_next = 0;
-  for (; row_cnt < NAMES_A_DATAGRAM && s->name_next < cnt; row_cnt++) {
-    const tf_instrument_t *row  = &table->rows[s->name_next++];
-    tf_frame_instrument_t  name = {.id = row->id, .price_exp = INT8_MIN};
-    if (tf_instrument_metadata(row) != TF_METADATA_NONE) name.price_exp = row->price_exp;
-    memcpy(name.name, row->name, sizeof name.name);
+  if (s->name_next >= all) s->name_next = 0;
+  for (; row_cnt < NAMES_A_DATAGRAM && s->name_next < all; row_cnt++) {
+    const tf_frame_instrument_t name = name_row(s, cnt, s->name_next++);
     memcpy(d.data + TF_UDP_HEAD_BYTES + row_cnt * sizeof name, &name, sizeof name);
   }
   if (row_cnt == 0) return;
@@ -378,4 +391,4 @@ TF_EGRESS_SINK(udp, "datagrams to a multicast group or an address, numbered, on 
                TF_OVERFLOW_BIT(TF_OVERFLOW_BLOCK) | TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_NEWEST) |
                    TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_OLDEST) | TF_OVERFLOW_BIT(TF_OVERFLOW_CONFLATE),
                TF_OVERFLOW_DROP_OLDEST, (1u << TF_CARRIES_CNT) - 1,
-               "url url_b interface ttl batch linger");
+               "url url_b interface ttl batch linger", NULL);

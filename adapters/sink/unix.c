@@ -36,4 +36,4 @@ static const tf_outlet_t outlet = {.state_bytes = tf_streams_bytes,
 
 TF_EGRESS_SINK(unix, "processes of this machine, over a Unix socket (tf/frame.h)", outlet,
                TF_SINK_CLIENT_POLICIES, TF_SINK_CLIENT_POLICY, (1u << TF_CARRIES_CNT) - 1,
-               "path clients client_slots history token_file batch");
+               "path clients client_slots history token_file batch", NULL);

@@ -419,4 +419,4 @@ static const tf_outlet_t outlet = {.state_bytes = state_bytes,
 
 TF_EGRESS_SINK(websocket, "whoever speaks websocket (tf/frame.h), plain or TLS", outlet,
                TF_SINK_CLIENT_POLICIES, TF_SINK_CLIENT_POLICY, (1u << TF_CARRIES_CNT) - 1,
-               "url clients client_slots history token_file cert_file tls_key_file batch");
+               "url clients client_slots history token_file cert_file tls_key_file batch", NULL);

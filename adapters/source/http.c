@@ -570,12 +570,21 @@ static void http_counts(const void *state, tf_intake_counts_t *counts) {
                        sizeof *counts / sizeof(uint64_t));
 }
 
+static void http_say(const tf_intake_config_t *config, char *text, size_t cap) {
+  snprintf(text, cap, "POST %s://%s" TF_EVENT_POST_TARGET "%s",
+           config->cert_file ? "https" : "http", config->listen,
+           config->token_file ? ", with a token" : "");
+}
+
 static uint16_t http_port(const void *state) { return ((const intake_t *)state)->listener.port; }
 
 const tf_intake_t tf_intake_http = {.name        = "http",
                                     .help        = "POST /v1/events on a listener of its own",
+                                    .keys        = "listen token_file cert_file tls_key_file "
+                                                   "clients_max rate_max",
                                     .state_bytes = http_state_bytes,
                                     .open        = http_open,
                                     .close       = http_close,
                                     .counts      = http_counts,
+                                    .say         = http_say,
                                     .port        = http_port};

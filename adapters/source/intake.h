@@ -12,9 +12,14 @@
 #define TF_SOURCE_INTAKE_H
 
 #include "source/inbox.h"
-#include "tf/err.h"
+#include "tf/broker.h"
 
 #define TF_INTAKE_PARTITIONS_MAX 4096u
+
+/* Keys of the config that mean something to every feed that an intake brings. */
+#define TF_INTAKE_KEYS                                                                             \
+  "name venue channels instruments instruments_max book_depth from message_bytes_max ids_kept "    \
+  "times"
 
 typedef enum tf_intake_start {
   TF_INTAKE_NEW,   /* what comes from now on */
@@ -59,14 +64,18 @@ typedef struct tf_intake_counts {
 typedef struct tf_intake {
   const char *name;
   const char *help;
+  const char *keys; /* of the config, besides TF_INTAKE_KEYS; others are refused */
   size_t (*state_bytes)(const tf_intake_config_t *config);
-  /* What is wrong with a config as far as it tells by itself; *key names the key. E_SOURCE_CONFIG, E_BROKER_CONFIG. */
+  /* NULL: it reads no broker. What is wrong with a config as far as it tells by itself; *key names the key. E_SOURCE_CONFIG, E_BROKER_CONFIG. */
   tf_err_t (*check)(const tf_intake_config_t *config, const char **key);
   /* Control plane. Starts the thread; its broker need not be there yet. E_SOURCE_CONFIG, E_HTTP_LISTEN, what reading a secret gives. */
   tf_err_t (*open)(void *state, const tf_intake_config_t *config, tf_inbox_t *inbox);
   void (*close)(void *state); /* ends the thread; the inbox is not touched afterwards */
   void (*counts)(const void *state, tf_intake_counts_t *counts); /* any thread */
+  /* What it reads, in words: "stream EVENTS of nats://127.0.0.1:4222". Cut at cap. */
+  void (*say)(const tf_intake_config_t *config, char *text, size_t cap);
   uint16_t (*port)(const void *state); /* of a listener; NULL: it has none */
+  tf_broker_look_t look;               /* how its stream stands; NULL: it has none */
 } tf_intake_t;
 
 #endif

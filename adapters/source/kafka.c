@@ -16,7 +16,9 @@
 #include <string.h>
 
 #include "broker/kafka_link.h"
+#include "broker/kafka_look.h"
 #include "broker/peer.h"
+#include "broker/reach.h"
 #include "core/clock.h"
 #include "core/cpu.h"
 #include "core/error.h"
@@ -275,7 +277,13 @@ static tf_err_t check(const tf_intake_config_t *config, const char **key) {
   *key         = "broker";
   tf_err_t err = tf_reading_want(config, *key, config->url, "\"kafka://127.0.0.1:9092\"");
   if (!err) err = tf_kafka_address_parse(config->url, &address);
+  if (!err) err = tf_reach_check(&TF_BROKER_OF(config), address.is_tls, key);
   if (err) return err;
+  *key = "partition";
+  if (config->partition_cnt && address.partition != 0 &&
+      (uint32_t)address.partition != config->partition)
+    return TF_ERR(E_SOURCE_CONFIG, "found %u, and the broker's address ends with partition %d",
+                  config->partition, address.partition);
   *key = "stream";
   err  = tf_reading_want(config, *key, config->stream, "events");
   if (err) return err;
@@ -289,14 +297,17 @@ static tf_err_t check(const tf_intake_config_t *config, const char **key) {
 }
 
 /* partition: Kafka's own, if the config cuts the topic; else the url's, or 0. */
-static tf_err_t set_place(kafka_t *k, const tf_intake_config_t *config) {
-  tf_err_t err = tf_kafka_address_parse(config->url, &k->address);
-  if (err || !config->partition_cnt) return err;
-  if (k->address.partition != 0 && (uint32_t)k->address.partition != config->partition)
-    return TF_ERR(E_SOURCE_CONFIG, "url: its partition is %d, and partition is %u",
-                  k->address.partition, config->partition);
-  k->address.partition = (int32_t)config->partition;
-  return TF_OK;
+static tf_err_t read_place(const tf_intake_config_t *config, tf_kafka_address_t *address) {
+  tf_err_t err = tf_kafka_address_parse(config->url, address);
+  if (!err && config->partition_cnt) address->partition = (int32_t)config->partition;
+  return err;
+}
+
+static void say(const tf_intake_config_t *config, char *text, size_t cap) {
+  tf_kafka_address_t address;
+  (void)read_place(config, &address); /* checked */
+  snprintf(text, cap, "topic %s of %s, its partition %d", config->stream, address.brokers,
+           address.partition);
 }
 
 static bool set_up(kafka_t *k) {
@@ -323,7 +334,7 @@ static tf_err_t kafka_open(void *state, const tf_intake_config_t *config, tf_inb
   if (err) return err;
   memset(k, 0, sizeof *k);
   tf_reading_init(&k->reading, "kafka", config, inbox);
-  err = set_place(k, config);
+  err = read_place(config, &k->address);
   if (config->start == TF_INTAKE_BEHIND) {
     k->has_position = true;
     tf_reading_moved(&k->reading, config->start_position);
@@ -344,8 +355,12 @@ extern const tf_intake_t tf_intake_kafka;
 const tf_intake_t        tf_intake_kafka = {
            .name = "kafka",
            .help = "a partition of a topic of Apache Kafka; url: the brokers, stream: the topic",
+           .keys = "broker stream partitions partition start user password_file ca_file cert_file "
+                          "tls_key_file",
            .state_bytes = state_bytes,
            .check       = check,
            .open        = kafka_open,
            .close       = kafka_close,
-           .counts      = counts};
+           .counts      = counts,
+           .say         = say,
+           .look        = tf_kafka_look};

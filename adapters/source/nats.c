@@ -24,8 +24,10 @@
 #include <time.h>
 
 #include "broker/nats_link.h"
+#include "broker/nats_look.h"
 #include "broker/nats_reply.h"
 #include "broker/peer.h"
+#include "broker/reach.h"
 #include "core/clock.h"
 #include "core/cpu.h"
 #include "core/error.h"
@@ -427,9 +429,15 @@ static tf_err_t check(const tf_intake_config_t *config, const char **key) {
   *key         = "broker";
   tf_err_t err = tf_reading_want(config, *key, config->url, "\"nats://127.0.0.1:4222\"");
   if (err) return err;
+  if (strchr(config->url, '@')) /* a password perhaps: not to be quoted */
+    return TF_ERR(E_SOURCE_CONFIG, "an address of NATS holds an @: the user goes into user, the "
+                                   "password into password_file");
   if (strncmp(config->url, "nats://", 7) != 0 && strncmp(config->url, "tls://", 6) != 0)
     return TF_ERR(E_SOURCE_CONFIG, "found \"%.200s\", expected nats://HOST:PORT or tls://HOST:PORT",
                   config->url);
+  err =
+      tf_reach_check(&TF_BROKER_OF(config), true, key); /* a ca_file asks for TLS as tls:// does */
+  if (err) return err;
   *key = "stream";
   err  = tf_reading_want(config, *key, config->stream, "EVENTS");
   if (err) return err;
@@ -438,6 +446,20 @@ static tf_err_t check(const tf_intake_config_t *config, const char **key) {
                   "stream: \"%s\": at most %u letters, digits, _ and - are allowed", config->stream,
                   STREAM_CHARS_MAX);
   return TF_OK;
+}
+
+static void filter_of(const tf_intake_config_t *config, char filter[SUBJECT_BYTES]) {
+  filter[0] = '\0';
+  if (config->partition_cnt)
+    snprintf(filter, SUBJECT_BYTES, "%s.events." TF_PARTITION_FORMAT ".>", config->stream,
+             config->partition);
+}
+
+static void say(const tf_intake_config_t *config, char *text, size_t cap) {
+  char filter[SUBJECT_BYTES];
+  filter_of(config, filter);
+  snprintf(text, cap, "stream %s of %s%s%s", config->stream, config->url,
+           filter[0] ? ", its messages to " : "", filter);
 }
 
 static size_t state_bytes(const tf_intake_config_t *config) {
@@ -452,9 +474,7 @@ static tf_err_t nats_open(void *state, const tf_intake_config_t *config, tf_inbo
   if (err) return err;
   memset(n, 0, sizeof *n);
   tf_reading_init(&n->reading, "nats", config, inbox);
-  if (config->partition_cnt)
-    snprintf(n->filter, sizeof n->filter, "%s.events." TF_PARTITION_FORMAT ".>", config->stream,
-             config->partition);
+  filter_of(config, n->filter);
   err = tf_nats_link_init(&n->link, &n->reading.reach);
   tf_nats_link_limit(&n->link, &limits);
   if (!err) err = tf_reading_start(&n->reading, run, n);
@@ -472,8 +492,12 @@ const tf_intake_t        tf_intake_nats = {
            .name = "nats",
            .help = "a stream of NATS JetStream, or a partition of it; url: the servers, stream: "
                           "its name",
+           .keys = "broker stream partitions partition start user password_file token_file ca_file "
+                          "cert_file tls_key_file",
            .state_bytes = state_bytes,
            .check       = check,
            .open        = nats_open,
            .close       = nats_close,
-           .counts      = counts};
+           .counts      = counts,
+           .say         = say,
+           .look        = tf_nats_look};

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "broker/peer.h"
+#include "broker/redis_look.h"
 #include "broker/redis_place.h"
 #include "core/clock.h"
 #include "core/cpu.h"
@@ -324,12 +325,13 @@ static tf_err_t check(const tf_intake_config_t *config, const char **key) {
   tf_err_t err = tf_reading_want(config, *key, config->url, "\"redis://127.0.0.1:6379\"");
   if (!err) err = tf_redis_place_parse(config->url, &place);
   if (err) return err;
-  *key = "partitions";
-  if (config->partition_cnt)
-    return TF_ERR(E_SOURCE_CONFIG, "a stream of Redis is of one partition: name its key");
   *key = "stream";
   err  = tf_reading_want(config, *key, config->stream, "events");
   return err ? err : tf_redis_place_check(config->stream, config->user, config->password_file);
+}
+
+static void say(const tf_intake_config_t *config, char *text, size_t cap) {
+  snprintf(text, cap, "stream %s of %s", config->stream, config->url);
 }
 
 static size_t state_bytes(const tf_intake_config_t *config) {
@@ -360,8 +362,11 @@ static void counts(const void *state, tf_intake_counts_t *counts) {
 extern const tf_intake_t tf_intake_redis;
 const tf_intake_t        tf_intake_redis = {.name = "redis",
                                             .help = "a stream of Redis; url: the server, stream: the key",
+                                            .keys        = "broker stream start user password_file",
                                             .state_bytes = state_bytes,
                                             .check       = check,
                                             .open        = redis_open,
                                             .close       = redis_close,
-                                            .counts      = counts};
+                                            .counts      = counts,
+                                            .say         = say,
+                                            .look        = tf_redis_look};

@@ -12,6 +12,7 @@ tf_library(tf_boot
     group.c
     group_engines.c
     group_run.c
+    known_keys.c
     lease_page.c
     ledger.c
     model_child.c
@@ -31,7 +32,6 @@ tf_library(tf_boot
     runtimes.c
     serving.c
     sink_choice.c
-    sink_keys.c
     sinks.c
     snapshot.c
     snapshot_copy.c

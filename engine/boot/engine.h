@@ -14,6 +14,7 @@
 #include "boot/publish.h"
 #include "core/arena.h"
 #include "stage/runner.h"
+#include "tf/labels.h"
 #include "tf/outcome.h"
 #include "tf/registry.h"
 
@@ -49,6 +50,7 @@ typedef struct tf_engine {
   tf_continues_t             continues; /* of a live one */
   tf_arena_t                 arena;
   tf_instruments_t           instruments;
+  tf_labels_t                labels; /* for sinks: of the texts' model, once it is loaded */
   tf_feature_plan_t          plan;
   tf_card_plan_t             card_plans[TF_MODELS_MAX]; /* of features that a worker computes */
   tf_publish_t               publish;

@@ -3,8 +3,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "boot/known_keys.h"
 #include "boot/sink_choice.h"
-#include "boot/sink_keys.h"
 #include "core/error.h"
 #include "core/log.h"
 
@@ -89,6 +89,7 @@ static tf_sink_config_t config_of(tf_engine_t *e, uint32_t i, const tf_sink_t *s
       .partition_cnt   = s->partition_cnt,
       .ranks           = tf_sink_choice_has_low(e, s) ? &e->sink_ranks[i] : NULL,
       .instruments     = &e->instruments,
+      .labels          = &e->labels,
       .strategy_cnt    = e->config->strategy_cnt,
       .strategies      = e->strategy_names,
       .url             = s->url,
@@ -131,6 +132,18 @@ size_t tf_sinks_bytes(tf_engine_t *e) {
 }
 
 /* ---- checks ---- */
+
+static tf_err_t check_keys(const tf_engine_t *e, uint32_t i, const tf_sink_t *sink) {
+  char        prefix[24], what[48], where[256], text[TF_ERROR_TEXT_BYTES];
+  const char *path;
+  if (!sink->keys) return TF_OK;
+  snprintf(prefix, sizeof prefix, "sinks[%u].", i);
+  snprintf(what, sizeof what, "a %s sink", sink->name);
+  tf_err_t err = tf_known_keys_check(e->config, prefix, what, TF_SINK_KEYS, sink->keys, &path);
+  if (!err) return TF_OK;
+  snprintf(text, sizeof text, "%s", tf_error_text());
+  return TF_ERR(err, "%s: %s", tf_config_where(e->config, path, where, sizeof where), text);
+}
 
 static tf_err_t check_policy(const tf_engine_t *e, uint32_t i, const tf_sink_t *sink,
                              uint8_t policy) {
@@ -236,7 +249,7 @@ tf_err_t tf_sinks_add(tf_engine_t *e) {
       return TF_ERR(E_CONFIG_VALUE, "%s: no sink is of type \"%s\"", e->config->path, s.type);
     name_sink(e, i, &s);
     tf_err_t err = TF_OK;
-    if (i < e->config->sink_cnt) err = tf_sink_keys_check(e->config, i, sink->name, sink->keys);
+    if (i < e->config->sink_cnt) err = check_keys(e, i, sink);
     if (!err) err = check_carries(e, i, sink, &s);
     if (!err) err = tf_sink_choice_check(e, i, &s, overflow_of(sink, s.policy));
     if (!err) err = check_policy(e, i, sink, s.policy);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "boot/text_models.h"
+#include "boot/text_source.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/hash.h"
@@ -223,6 +225,13 @@ static void note_models(const tf_engine_t *e, tf_snapshot_model_t *rows) {
   }
 }
 
+static void note_texts(const tf_engine_t *e, tf_snapshot_model_t *row) {
+  const tf_text_models_t *models = tf_text_source_models(e->texts);
+  if (!models || !e->config->texts.registry) return;
+  snprintf(row->name, sizeof row->name, "%s", e->config->texts.name);
+  tf_text_models_serving(models, &row->version, &row->hash);
+}
+
 void tf_snapshot_begin_head(const tf_engine_t *e, const tf_snapshot_sizes_t *sizes,
                             tf_snapshot_head_t *head) {
   const tf_lane_t *lane = &e->runner.lane;
@@ -240,6 +249,7 @@ void tf_snapshot_begin_head(const tf_engine_t *e, const tf_snapshot_sizes_t *siz
   head->mark.schema = fold_bytes(TF_HASH_SEED, head->parts, sizeof head->parts);
   if (why) snprintf(head->why_not, sizeof head->why_not, "%s", why);
   note_models(e, head->models);
+  note_texts(e, &head->texts);
 }
 
 static uint64_t digest_of(const tf_snapshot_head_t *head, size_t bytes_cnt) {
@@ -295,6 +305,13 @@ const tf_snapshot_model_t *tf_snapshot_find_model(const void *bytes, size_t byte
   for (uint32_t i = 0; head && bytes_cnt >= sizeof *head && i < TF_MODELS_MAX; i++)
     if (!strncmp(head->models[i].name, name, sizeof head->models[i].name)) return &head->models[i];
   return NULL;
+}
+
+const tf_snapshot_model_t *tf_snapshot_find_texts(const void *bytes, size_t bytes_cnt,
+                                                  const char *name) {
+  const tf_snapshot_head_t *head = bytes; /* malloc'd, so aligned */
+  if (!head || bytes_cnt < sizeof *head) return NULL;
+  return strncmp(head->texts.name, name, sizeof head->texts.name) == 0 ? &head->texts : NULL;
 }
 
 static tf_err_t check_bytes(const tf_snapshot_head_t *head, size_t bytes_cnt) {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "boot/snapshot.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "serve/models_dir.h"
@@ -26,8 +27,9 @@ struct tf_text_models {
   pthread_cond_t     work;
   bool               is_stopping, is_busy; /* is_busy: request is being worked on */
   tf_model_request_t request;
-  row_t              rows[TF_TEXTS_VERSIONS];   /* as those of tf_texts_t */
-  uint32_t           serving, previous;         /* previous: or NO_ROW */
+  row_t              rows[TF_TEXTS_VERSIONS]; /* as those of tf_texts_t */
+  uint32_t           serving, previous;       /* previous: or NO_ROW */
+  uint64_t           serving_word; /* of serving, for those who take no lock: number << 32 | hash */
   uint64_t           swaps, rollbacks, refused; /* a rollback is a swap too */
   tf_err_t           refusal;
   char               refusal_text[512];
@@ -58,6 +60,20 @@ static tf_err_t find_version(const tf_engine_t *e, uint32_t number, uint32_t *fo
   tf_err_t                  err = tf_models_dir_find(c->registry, c->name, number, found);
   if (!err) tf_models_dir_path(c->registry, c->name, *found, path);
   return err;
+}
+
+/* The lock is held, or nobody else is there yet. */
+static void set_serving(tf_text_models_t *m, uint32_t row) {
+  m->serving = row;
+  /* relaxed: a word by itself */
+  tf_store_relaxed(&m->serving_word,
+                   (uint64_t)m->rows[row].number << 32 | m->rows[row].model->hash);
+}
+
+void tf_text_models_serving(const tf_text_models_t *m, uint64_t *version, uint32_t *hash) {
+  const uint64_t word = tf_load_relaxed(&m->serving_word); /* relaxed: as set_serving */
+  *version            = word >> 32;
+  *hash               = (uint32_t)word;
 }
 
 /* Rules read labels by number, and memory has room for embeddings of one width. */
@@ -97,7 +113,7 @@ static bool let_read(tf_text_models_t *m, uint32_t row) {
   }
   pthread_mutex_lock(&m->lock);
   m->previous = m->serving;
-  m->serving  = row;
+  set_serving(m, row);
   m->swaps++;
   pthread_mutex_unlock(&m->lock);
   tf_log(TF_LOG_NOTICE, "texts_swapped", "model=%s version=%u sha256=%.12s",
@@ -233,6 +249,37 @@ void tf_text_models_describe(tf_text_models_t *m, json_t *root) {
 
 /* ---- lifetime ---- */
 
+/* The version that read when the snapshot was taken. False: there is none, or it is not to be had any more as it was. */
+static bool load_served(const tf_engine_t *e, row_t *row) {
+  const tf_config_reader_t  *c = &e->config->texts;
+  const tf_snapshot_model_t *was =
+      tf_snapshot_find_texts(e->options.snapshot, e->options.snapshot_bytes, c->name);
+  char path[TF_MODELS_DIR_PATH_BYTES];
+  if (!was || c->sha256 || was->version == 0 || was->version > TF_MODELS_DIR_VERSION_MAX)
+    return false;
+  row->number = (uint32_t)was->version;
+  tf_models_dir_path(c->registry, c->name, row->number, path);
+  tf_err_t err = load_file(e, path, NULL, &row->model);
+  if (!err && row->model->hash != was->hash)
+    err = TF_ERR(E_MODEL_PIN, "%s is not the file that it was: hash %08x, then %08x", path,
+                 row->model->hash, was->hash);
+  if (!err) return true;
+  tf_log(TF_LOG_WARN, "texts_not_resumed", "model=%s version=%u code=%s text=\"%s\"", c->name,
+         row->number, tf_error_name(err), tf_error_text());
+  e->registry->texts->unload(row->model);
+  *row = (row_t){0};
+  return false;
+}
+
+static tf_err_t load_first(const tf_engine_t *e, row_t *row) {
+  const tf_config_reader_t *c = &e->config->texts;
+  char                      path[TF_MODELS_DIR_PATH_BYTES];
+  if (!c->registry) return load_file(e, c->file, c->sha256, &row->model);
+  if (load_served(e, row)) return TF_OK;
+  tf_err_t err = find_version(e, c->version, &row->number, path);
+  return err ? err : load_file(e, path, c->sha256, &row->model);
+}
+
 const tf_text_model_t *tf_text_models_first(const tf_text_models_t *m) { return m->rows[0].model; }
 uint64_t tf_text_models_first_version(const tf_text_models_t *m) { return m->rows[0].number; }
 
@@ -245,10 +292,11 @@ tf_err_t tf_text_models_open(const tf_engine_t *engine, tf_text_models_t **model
   m->previous = NO_ROW;
   pthread_mutex_init(&m->lock, NULL);
   pthread_cond_init(&m->work, NULL);
-  char     path[TF_MODELS_DIR_PATH_BYTES];
-  tf_err_t err = c->registry ? find_version(engine, c->version, &m->rows[0].number, path) : TF_OK;
-  if (!err) err = load_file(engine, c->registry ? path : c->file, c->sha256, &m->rows[0].model);
-  if (!err) return TF_OK;
+  tf_err_t err = load_first(engine, &m->rows[0]);
+  if (!err) {
+    set_serving(m, 0);
+    return TF_OK;
+  }
   tf_text_models_fini(m);
   *models = NULL;
   return tf_error_add(err, "%s",

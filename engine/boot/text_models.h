@@ -18,13 +18,17 @@
 
 typedef struct tf_text_models tf_text_models_t;
 
-/* Loads the version of the start, or the file. E_FILE_OPEN, E_MODEL_*, E_CORE_NO_MEMORY. */
+/* Loads the version of the start, or the file. An engine that goes on from a snapshot starts with the version that read when it was
+ * taken, but for a pin, and where it is not to be had any more, which the log says. E_FILE_OPEN, E_MODEL_*, E_CORE_NO_MEMORY. */
 tf_err_t tf_text_models_open(const tf_engine_t *engine, tf_text_models_t **models);
 void     tf_text_models_fini(tf_text_models_t *models); /* accepts NULL; after the texts */
 
 /* What reads first, and its number in the registry; 0: a file's. */
 const tf_text_model_t *tf_text_models_first(const tf_text_models_t *models);
 uint64_t               tf_text_models_first_version(const tf_text_models_t *models);
+
+/* Any thread: what reads now, its number in the registry and the hash of its file. */
+void tf_text_models_serving(const tf_text_models_t *models, uint64_t *version, uint32_t *hash);
 
 /* Starts the thread, where there is a registry. E_CORE_THREAD. */
 tf_err_t tf_text_models_start(tf_text_models_t *models, tf_texts_t *texts);

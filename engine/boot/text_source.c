@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "boot/own_event.h"
+#include "boot/sinks.h"
 #include "boot/text_models.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -16,8 +17,8 @@ struct tf_text_source {
   tf_engine_t      *engine;
   tf_tap_t          tap;
   bool              is_stopping;
-  tf_text_models_t *models; /* NULL: a capture's */
-  tf_texts_t       *texts;  /* likewise */
+  tf_text_models_t *models; /* NULL: a capture's, unless its labels were wanted */
+  tf_texts_t       *texts;  /* NULL: a capture's */
   tf_text_port_t    heard;  /* a capture's: taken, and no more */
 };
 
@@ -91,6 +92,26 @@ static uint32_t power_of_two(uint32_t cnt) {
   return power;
 }
 
+TF_STATIC_ASSERT(TF_LABELS_MAX == TF_TEXT_LABELS_MAX && TF_LABEL_BYTES == TF_TEXT_LABEL_BYTES,
+                 "a model's labels are those of sinks");
+
+/* For those who name them beside events: sinks. */
+static void name_labels(tf_engine_t *e, const tf_text_model_t *model) {
+  memcpy(e->labels.words, model->labels, sizeof e->labels.words);
+  tf_store_release_u32(&e->labels.cnt, model->label_cnt); /* pairs with: tf_labels_cnt */
+}
+
+/* A capture says what was read, by numbers; sinks of events tell their words, if the model is here. */
+static tf_err_t open_captured(tf_text_source_t *t) {
+  const tf_config_reader_t *c = &t->engine->config->texts;
+  if (!tf_sinks_carry(t->engine, TF_CARRIES_EVENTS) ||
+      access(c->registry ? c->registry : c->file, R_OK) != 0)
+    return TF_OK;
+  tf_err_t err = tf_text_models_open(t->engine, &t->models);
+  if (!err) name_labels(t->engine, tf_text_models_first(t->models));
+  return err;
+}
+
 static tf_err_t open_texts(tf_text_source_t *t, tf_text_mode_t mode) {
   tf_engine_t              *e    = t->engine;
   const tf_config_reader_t *c    = &e->config->texts;
@@ -108,6 +129,7 @@ static tf_err_t open_texts(tf_text_source_t *t, tf_text_mode_t mode) {
                                     .publish        = live ? publish_live : publish_in_place};
   err                            = tf_texts_init(&config, &t->texts);
   if (err) return err;
+  name_labels(e, model);
   t->source.ops    = live ? &live_ops : &in_place_ops;
   t->source.is_aid = true;
   tf_log(TF_LOG_NOTICE, "texts", "model=%s sha256=%.12s labels=%u embedding=%u tokens_max=%u",
@@ -128,7 +150,7 @@ tf_err_t tf_text_source_open(tf_engine_t *e, tf_text_mode_t mode, tf_tap_t tap) 
   t->engine = e;
   t->tap    = tap;
   t->heard  = (tf_text_port_t){.take = hear};
-  return mode == TF_TEXT_MODE_CAPTURED ? TF_OK : open_texts(t, mode);
+  return mode == TF_TEXT_MODE_CAPTURED ? open_captured(t) : open_texts(t, mode);
 }
 
 const tf_text_port_t *tf_text_source_port(const tf_text_source_t *t) {

@@ -19,7 +19,7 @@ typedef struct tf_text_source tf_text_source_t;
 typedef enum tf_text_mode {
   TF_TEXT_MODE_LIVE,
   TF_TEXT_MODE_IN_PLACE,
-  TF_TEXT_MODE_CAPTURED /* no model is loaded */
+  TF_TEXT_MODE_CAPTURED /* no text is read; the model is loaded for its labels, where a sink names them */
 } tf_text_mode_t;
 
 /* Nothing where the config has no texts. Before the sources that hear them are made. E_FILE_OPEN, E_MODEL_*, E_CONFIG_VALUE,

@@ -1,5 +1,6 @@
-/* How a broker is reached: what a link is handed, whoever opens it. Texts are the caller's, as long as the link. NULL: not
- * given. Secrets are files: mode 600, owner checked (core/secret.h). */
+/* How a broker is reached: what a link is handed, whoever opens it; and what stands there, for who looks before anything is
+ * opened. Texts are the caller's, as long as the link. NULL: not given. Secrets are files: mode 600, owner checked
+ * (core/secret.h). */
 #ifndef TF_BROKER_H
 #define TF_BROKER_H
 
@@ -24,5 +25,35 @@ typedef struct tf_broker_config {
                         .ca_file       = (config)->ca_file,                                        \
                         .cert_file     = (config)->cert_file,                                      \
                         .tls_key_file  = (config)->tls_key_file})
+
+/* How far a look came, and so what failed. */
+typedef enum tf_broker_step {
+  TF_BROKER_REACH, /* names, TCP */
+  TF_BROKER_TLS,
+  TF_BROKER_LOGIN,
+  TF_BROKER_STREAM, /* it is there and takes us; it does not say how the stream stands */
+  TF_BROKER_DONE
+} tf_broker_step_t;
+
+/* How a stream stands. Positions are those that an intake counts: of the newest message that is not wanted. */
+typedef struct tf_broker_standing {
+  tf_broker_step_t step;
+  bool
+      is_there; /* the stream, partition or key; else of what is below partition_cnt alone is known */
+  bool     drops_read;    /* JetStream: what a consumer took is removed */
+  bool     counts;        /* positions are numbers without holes but for what was removed */
+  uint64_t begin, end;    /* from behind begin on all is there; end: the last's; 0, 0: none yet */
+  uint64_t message_cnt;   /* that are there; Kafka: at most so many */
+  uint64_t age_ns_max;    /* older ones are removed; 0: none for its age, or not known */
+  uint32_t partition_cnt; /* Kafka: of the topic; 0: there is none */
+  char     subjects[256]; /* JetStream: with blanks between them, as many as have room */
+  uint64_t answer_ns;     /* how long one question took, once connected */
+} tf_broker_standing_t;
+
+/* Connects, asks how the stream stands, and hangs up; changes nothing there. partition: of Kafka's topic; < 0: the url's. Each
+ * step waits at most wait_ns_max. E_BROKER_CONFIG, E_BROKER_IO with the broker's own words, what reading a secret gives; step says
+ * where. Control plane; any thread. */
+typedef tf_err_t (*tf_broker_look_t)(const tf_broker_config_t *reach, int32_t partition,
+                                     uint64_t wait_ns_max, tf_broker_standing_t *standing);
 
 #endif

@@ -60,6 +60,10 @@
 #define TF_FRAME_RESUME_OLDEST   UINT64_C(0)
 #define TF_FRAME_HEARTBEAT_NS    TF_NS_PER_SEC
 
+/* In INSTRUMENTS of a sink of events: the row of this id + n is no instrument's, its name is what label n of a text is called
+ * (tf_event_t.u.text.label). Such rows come behind the first of instruments. */
+#define TF_FRAME_LABEL_ID 0xffffff00u
+
 /* In WELCOME's and tf_frame_line_t's carries, beside tf_carries_t. */
 #define TF_FRAME_FILTERED 0x80u
 

@@ -14,8 +14,9 @@
 #ifndef TF_SINK_H
 #define TF_SINK_H
 
-#include "tf/err.h"
+#include "tf/broker.h"
 #include "tf/instrument.h"
+#include "tf/labels.h"
 #include "tf/record.h"
 
 typedef enum tf_overflow {
@@ -62,6 +63,7 @@ typedef struct tf_sink_config {
   uint32_t                partition_cnt; /* nats: subjects of events have their partition; 0: not */
   const tf_sink_ranks_t  *ranks;         /* NULL: all are alike */
   const tf_instruments_t *instruments;
+  const tf_labels_t      *labels; /* that texts get; NULL: there are none */
   uint32_t                strategy_cnt;
   const char *const      *strategies; /* names by strategy_id */
 
@@ -144,6 +146,7 @@ typedef struct tf_sink {
   tf_err_t (*check_held)(void *state, const void *records, uint32_t n);
   /* NULL: in place, taken is delivered. Any thread. */
   void (*counts)(const void *state, tf_sink_counts_t *counts);
+  tf_broker_look_t look; /* how its broker's stream stands; NULL: it has none */
 } tf_sink_t;
 
 #endif

@@ -9,7 +9,7 @@
 
 #define TF_STEPS_ONLY
 #ifdef __CUDACC__
-#define TF_ELEMENTARY static __device__ __noinline__
+#define TF_ELEMENTARY static __host__ __device__ __noinline__
 #pragma nv_diag_suppress 177 /* what only the CPU's part of a file calls */
 #else
 #define TF_ELEMENTARY static

@@ -181,8 +181,8 @@ class ThroughJetStream(Chain, unittest.TestCase):
                               ('from: nats, broker: "nats://a:1", stream: D, start: newest', "new, all, or a number"),
                               ('from: nats, broker: "nats://a:1", stream: D, start: "18446744073709551616"', "new, all, or a number"),
                               ('from: kafka, broker: "nats://a:1", stream: D', "kafka://HOST:PORT"),
-                              ('from: nats, broker: "nats://a:1", stream: D, listen: "127.0.0.1:1"', "listens to nobody"),
-                              ('from: http, listen: "127.0.0.1:0", stream: D', "reads no broker")):
+                              ('from: nats, broker: "nats://a:1", stream: D, listen: "127.0.0.1:1"', "a feed of events from nats has no such key"),
+                              ('from: http, listen: "127.0.0.1:0", stream: D', "a feed of events from http has no such key")):
             with self.subTest(source):
                 config = self.write("wrong", f"feeds: [{{name: wall, venue: events, channels: all, {source}}}]\nsinks: [{{type: 'null'}}]")
                 out, err = run("check", config, expect=2)

@@ -372,7 +372,7 @@ class Configs(unittest.TestCase):
                             ("venue: events, listen: '127.0.0.1:0', from: htpt", "expected one of"),
                             ("venue: events, listen: '127.0.0.1:0', instruments: [BTCUSDT]", "expected SYMBOL.VENUE"),
                             ("venue: events, listen: '127.0.0.1:0', cert_file: a.pem", "belong together"),
-                            ("venue: binance-spot, instruments: [BTCUSDT], listen: '127.0.0.1:0'", "is a key of the venue events"),
+                            ("venue: binance-spot, instruments: [BTCUSDT], listen: '127.0.0.1:0'", "a feed of binance-spot has no such key"),
                             ("venue: events, listen: '127.0.0.256:0'", "listen")):
             out, err = self.check(feed)
             self.assertIn(words, err, feed)

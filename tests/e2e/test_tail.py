@@ -2,22 +2,26 @@
 import json
 import os
 import pathlib
+import random
+import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tools/client"))
 import frames
-from harness import TICKFUSE, Background, Exchange, LiveEngine, engine_args, main, run, shm_name, wait_until
+from harness import TICKFUSE, Background, Exchange, LiveEngine, engine_args, main, run, shm_name, side_by_side, wait_until
 from ports import free_port
 
 
-RESEND = 8  # tf_frame_kind_t
+RECORDS, END, RESEND = 4, 7, 8  # tf_frame_kind_t
 
 
 def lines_of(text):
@@ -221,6 +225,133 @@ class Datagrams(unittest.TestCase):
             self.assertIn(words, err)
         _, err = run("tail", f"udp://127.0.0.1:{free_port()}", expect=1)
         self.assertIn("no datagram for 3000 ms", err)
+
+
+# ---- datagrams of a sender that shares no code with the sink ----
+
+def crc32c(data):
+    """Castagnoli, bit by bit from a table."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ CRC_TABLE[(crc ^ byte) & 0xFF]
+    return crc ^ 0xFFFFFFFF
+
+
+def crc_row(value):
+    for _ in range(8):
+        value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+    return value
+
+
+CRC_TABLE = [crc_row(value) for value in range(256)]
+
+
+def sealed(kind, cnt, payload, first, prev, *, epoch=7, size=128, record_version=1, carries=0, magic=b"TFF1", version=1, more=0, crc=None):
+    """A datagram; more: what its length says beyond the truth."""
+    payload = struct.pack("<IIHHB3x", epoch, crc32c(b"out"), size, record_version, carries) + payload
+    head = struct.pack("<4sBBHIIQQ", magic, kind, version, cnt, len(payload) + more, 0, first, prev)
+    seal = crc32c(head + payload) if crc is None else crc
+    return head[:12] + struct.pack("<I", seal) + head[16:] + payload
+
+
+def decision(seq):
+    record = bytearray(128)
+    struct.pack_into("<QQQQq", record, 0, seq, 3 * seq, 0, 10**18 + seq, 100 * seq)
+    struct.pack_into("<H", record, 122, 1)
+    return bytes(record)
+
+
+class Datagrams(unittest.TestCase):
+    """`tail udp://` and a sender that loses, doubles, reverses and lies: of what it sent each record comes once, in order and as it
+    was, and all else is told as lost, to the number."""
+
+    def records(self, first, last):
+        return sealed(RECORDS, last - first + 1, b"".join(decision(seq) for seq in range(first, last + 1)), first, first - 1)
+
+    def lies(self, first, last):
+        """Datagrams that must change nothing, whatever range they name."""
+        good, cnt = self.records(first, last), last - first + 1
+        body = b"".join(decision(seq) for seq in range(first, last + 1))
+        return [good[:n] for n in (0, 1, 31, 32, 47, 48, len(good) - 1)] + [
+            good + b"\0", good[:-1] + bytes([good[-1] ^ 1]), good[:20] + bytes([good[20] ^ 1]) + good[21:], b"\xff" * 1472, b"\0" * 9000,
+            sealed(RECORDS, cnt, body, first, first - 1, more=1), sealed(RECORDS, cnt, body, first, first - 1, more=-1),
+            sealed(RECORDS, cnt, body, first, first - 1, more=2**31), sealed(RECORDS, cnt + 1, body, first, first - 1),
+            sealed(RECORDS, 65535, body, first, first - 1), sealed(RECORDS, 0, body, first, first - 1),
+            sealed(RECORDS, cnt, body, first, first - 1, size=64), sealed(RECORDS, cnt, body, first, first - 1, size=0),
+            sealed(RECORDS, cnt, body, first, first - 1, carries=9),
+            sealed(RECORDS, cnt, body, first, first - 1, magic=b"TFF2"), sealed(RECORDS, cnt, body, first, first - 1, version=2),
+            sealed(RECORDS, cnt, body, first, first - 1, crc=0)]
+
+    def strays(self, first, last):
+        """Whole ones, that are not for a reader of this epoch, or of this version."""
+        body = b"".join(decision(seq) for seq in range(first, last + 1))
+        return [sealed(RECORDS, last - first + 1, body, first, first - 1, epoch=6), sealed(200, 0, b"", first, first - 1),
+                sealed(RECORDS, last - first + 1, body, first + 1, first - 1), sealed(RESEND, 0, struct.pack("<QQ", 1, 2**64 - 1), 0, 0)]
+
+    def script(self, dice, last):
+        """[(first, last)] of datagrams, in the order in which they were to go."""
+        spans, first = [], 2
+        while first <= last:
+            end = min(last, first + dice.randrange(11))
+            spans.append((first, end))
+            first = end + 1
+        return spans
+
+    def hear(self, seed, last=600):
+        dice = random.Random(seed)
+        port = free_port()
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(sender.close)
+        lost = set()
+        with Background("tail", f"udp://127.0.0.1:{port}", "--json", "--oldest") as tail:
+            def send(datagram):
+                sender.sendto(datagram, ("127.0.0.1", port))
+            got = []
+            threading.Thread(target=lambda: [got.append(json.loads(line)) for line in tail.process.stdout], daemon=True).start()
+            while not got:  # it may not listen yet
+                send(self.records(1, 1))
+                time.sleep(0.05)
+            for first, end in self.script(dice, last):
+                what = dice.random()
+                datagrams = [] if what < 0.1 and end < last else [self.records(first, end)] * (2 if what < 0.3 else 1)
+                if not datagrams:
+                    lost |= set(range(first, end + 1))
+                if dice.random() < 0.3:
+                    datagrams.append(dice.choice(self.lies(first, end) + self.strays(first, end)))
+                dice.shuffle(datagrams)
+                for datagram in datagrams:
+                    send(datagram)
+                # its socket's buffer is not to be full: then more would be lost than the script loses
+                wait_until(lambda behind=end - len(lost) - 60: len(got) >= behind, 60, "the reader")
+            send(sealed(END, 0, struct.pack("<II", 3, 0), last + 1, last))
+            self.assertEqual(tail.process.wait(120), 0)
+            wait_until(lambda: len(got) == last - len(lost), 60, "the last of them")
+            err = tail.process.stderr.read()
+        seqs = [d["decision_seq"] for d in got]
+        self.assertEqual(seqs, sorted(set(range(1, last + 1)) - lost), err)
+        for d in got:
+            seq = d["decision_seq"]
+            self.assertEqual((d["ingest_seq"], d["ts_recv_ns"], d["ref_price"]), (3 * seq, 10**18 + seq, str(100 * seq)))
+        told = [range(int(a), int(b) + 1) for a, b in re.findall(r"(\d+) to (\d+) will not come", err)]
+        self.assertEqual(sorted(n for span in told for n in span), sorted(lost))
+        if lost:
+            self.assertIn(f"{len(got)} read, {len(lost)} lost", err)
+        self.assertEqual(last - len(got) - len(lost), 0)  # the residual
+
+    def test_losses_doubles_and_lies_leave_each_record_once_or_told(self):
+        side_by_side(self, [(seed,) for seed in range(1, 9)], self.hear)
+
+    def test_a_liar_alone_is_nobody(self):
+        port = free_port()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender, Background("tail", f"udp://127.0.0.1:{port}", "--json") as tail:
+            end = time.monotonic() + 60
+            while tail.process.poll() is None and time.monotonic() < end:
+                for datagram in self.lies(1, 3):
+                    sender.sendto(datagram, ("127.0.0.1", port))
+                time.sleep(0.05)
+            self.assertIsNotNone(tail.process.poll(), "it took a lie for a sign of life")
+            out, err = tail.process.communicate(timeout=60)
+        self.assertEqual((out, tail.process.returncode), ("", 1), err)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,17 @@
 reads them in place and decides the same whatever its pace and threads."""
 import json
 import pathlib
+import socket
 import sys
 import tempfile
+import threading
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from desk import LONG_S, Desk
-from harness import SMALL, main, run, wait_until
+from harness import SMALL, Background, main, run, wait_until
+from ports import free_port
 
 TEXT = SMALL / "text"
 LABELS = "negative:-1,neutral:0,positive:1"
@@ -32,7 +36,7 @@ capture: {{path: {at}/capture, flush: 10ms}}
 control: {{path: {at}/control/socket}}
 strategies:
   - {{name: news, books: all, buy: "text_score > 0.5", sell: "text_score < -0.5"}}
-sinks: [{{type: "null"}}]
+sinks: [{sinks}]
 """
 ONE, THREE = "[{stages: all}]", "[{stages: [acquire]}, {stages: [buffer, compute, decide]}, {stages: [emit]}]"
 
@@ -40,10 +44,10 @@ ONE, THREE = "[{stages: all}]", "[{stages: [acquire]}, {stages: [buffer, compute
 class Live(Desk):
     """One that hears texts, with a model's file of its own."""
 
-    def __init__(self, folder, model, lanes):
+    def __init__(self, folder, model, lanes, sinks=('{type: "null"}',)):
         self.model = pathlib.Path(folder, "live.safetensors")
         self.model.write_bytes(model.read_bytes())
-        super().__init__(folder, LIVE.format(lanes=lanes, at=folder))
+        super().__init__(folder, LIVE.format(lanes=lanes, at=folder, sinks=", ".join(sinks)))
 
     def post_lines(self, lines):
         status, said = self.post("\n".join(lines) + "\n")
@@ -136,6 +140,72 @@ class Texts(unittest.TestCase):
                 done = self.check_live(live)
                 self.assertEqual(done["texts"]["answered"], 4)
                 self.assertGreaterEqual(done["actions"]["buy"], 2)
+
+    def test_readers_of_every_kind_learn_what_a_label_is_called(self):
+        """Lines by themselves; of records a listener's client and one of datagrams by the names that come beside them."""
+        datagrams = f"udp://127.0.0.1:{free_port()}"
+        with tempfile.TemporaryDirectory() as folder, Live(folder, self.model, ONE, sinks=(
+                f'{{type: unix, name: records, path: {folder}/s/records, carries: events}}',
+                f'{{type: unix, name: lines, path: {folder}/s/lines, carries: events, format: json}}',
+                f'{{type: udp, url: "{datagrams}", carries: events}}')) as live:
+            tails = {"lines": self.lines_of(f"{folder}/s/lines")}
+            for name, source in (("records", f"unix:{folder}/s/records"), ("datagrams", datagrams)):
+                tail = Background("tail", source, "--carries", "events", "--json", "--oldest", "--follow")
+                self.addCleanup(tail.__exit__)
+                tails[name] = tail.process.stdout
+            for n, words in enumerate((BAD, PLAIN, GOOD) * 20):
+                live.post_lines([text("BTC.DESK", words, n)])
+                wait_until(lambda: live.texts()["answered"] > n, LONG_S, "an answer")
+                if n == 2:
+                    told = {name: self.texts_of(tails[name], 3) for name in ("records", "lines")}
+            self.assertEqual(told["lines"], told["records"])
+            self.assertEqual([e["label_name"] for e in told["lines"]], ["negative", "neutral", "positive"])
+            self.assertEqual([e["label"] for e in told["lines"]], [0, 1, 2])
+            heard, number = [], 60
+            threading.Thread(target=lambda: [heard.append(line) for line in tails["datagrams"]], daemon=True).start()
+            while not any("label_name" in line for line in heard):
+                time.sleep(4)  # the words come with a heartbeat of a second, and so when nothing else does
+                live.post_lines([text("BTC.DESK", GOOD, number)])
+                number += 1
+            named = next(json.loads(line) for line in heard if "label_name" in line)
+            self.assertEqual((named["label"], named["label_name"]), (2, "positive"))
+            done = live.finish()
+        self.assertEqual(done["ledger"]["residual"], 0)
+
+    def lines_of(self, path):
+        """A listener's lines from the oldest on."""
+        s = socket.socket(socket.AF_UNIX)
+        self.addCleanup(s.close)
+        s.connect(path)
+        s.sendall(b'{"type":"hello","resume_from":"oldest"}\n')
+        file = s.makefile()
+        self.addCleanup(file.close)
+        return file
+
+    @staticmethod
+    def texts_of(file, cnt):
+        got = []
+        while len(got) < cnt:
+            event = json.loads(file.readline())
+            got += [event] if event.get("kind") == "text" else []
+        return got
+
+    def test_a_captures_labels_are_named_where_the_model_is_at_hand(self):
+        with tempfile.TemporaryDirectory() as folder, Live(folder, self.model, ONE) as live:
+            live.post_lines([text("BTC.DESK", GOOD, 1)])
+            wait_until(lambda: live.texts()["answered"] == 1, LONG_S, "an answer")
+            live.finish()
+            config = live.config.read_text().replace('sinks: [{type: "null"}]', "sinks: [{type: stdout, carries: events, format: json}]")
+            live.config.write_text(config)
+
+            def names():
+                out, _ = run("replay", live.config, "--input", live.folder / "capture")
+                texts = [json.loads(line) for line in out.splitlines() if '"kind":"text"' in line]
+                return [event.get("label_name") for event in texts]
+
+            self.assertEqual(names(), ["positive"])
+            live.model.unlink()
+            self.assertEqual(names(), [None])
 
     def test_more_texts_than_may_wait_and_a_stop_among_them_balance(self):
         with tempfile.TemporaryDirectory() as folder, Live(folder, self.model, THREE) as live:

@@ -1,5 +1,6 @@
 """The model of texts swapped while texts come: the event stands between the last answer of the old version and the first of the new
 one, what does not fit is refused while the old one reads on, and a replay of the capture decides the same without any of them."""
+import hashlib
 import json
 import pathlib
 import sys
@@ -102,6 +103,36 @@ class Swap(unittest.TestCase):
         self.assertEqual([e["words"][1] for e in events if e["kind"] == "control"], [2, 1])  # versions
         self.assertGreater(events[0]["score"], events[4]["score"])  # of other weights
         self.assertEqual((done["texts"]["version"], done["texts"]["swaps"]), (1, 2))
+
+    def test_a_restart_goes_on_with_the_version_that_read(self):
+        self.add(2, self.files["second"].read_bytes())
+        config = CONFIG.format(at=self.folder).replace("engine: {idle: sleep}", f"engine: {{idle: sleep, snapshot: {self.folder}/s.snap}}")
+        config = config.replace(f"capture: {{path: {self.folder}/capture, flush: 10ms}}\n", "")
+        with Desk(self.folder, config) as desk:
+            self.post(desk)
+            self.assertEqual(self.model("swap", "news", 2)["version"], 2)
+            self.assertEqual(desk.finish()["ledger"]["residual"], 0)
+
+        def begins_with(config):
+            self.sent = 0
+            with Desk(self.folder, config) as desk:
+                version = self.model("list")["version"]
+                self.post(desk)
+                done = desk.finish()
+                self.assertEqual((done["ledger"]["residual"], done["texts"]["version"]), (0, version))
+                return version, desk.said()
+
+        self.assertEqual(begins_with(config)[0], 2)
+        self.assertEqual(begins_with(config)[0], 2)  # of the snapshot of an engine that swapped nothing
+        kept = (self.folder / "s.snap").read_bytes()
+        pin = hashlib.sha256(self.files["first"].read_bytes()).hexdigest()
+        self.assertEqual(begins_with(config.replace("version: 1,", f'version: 1, sha256: "{pin}",'))[0], 1)
+        for damage in (self.files["other"].read_bytes(), self.files["second"].read_bytes()[:-100]):
+            (self.folder / "s.snap").write_bytes(kept)
+            self.add(2, damage)
+            version, said = begins_with(config)
+            self.assertEqual(version, 1)
+            self.assertIn("texts_not_resumed", said)
 
     def test_what_does_not_fit_is_refused_while_the_old_version_reads(self):
         good = self.files["second"].read_bytes()

@@ -160,14 +160,20 @@ const char *tf_client_reason_text(uint32_t reason) {
   }
 }
 
+static void put_text(char *to, size_t to_bytes, const char *text, size_t text_bytes) {
+  size_t cnt = strnlen(text, text_bytes);
+  if (cnt >= to_bytes) cnt = to_bytes - 1;
+  memcpy(to, text, cnt);
+  to[cnt] = 0;
+}
+
 void tf_client_name_put(tf_client_t *client, uint32_t id, int32_t price_exp, const char *name,
                         size_t name_bytes) {
+  if (id >= TF_FRAME_LABEL_ID && id - TF_FRAME_LABEL_ID < TF_LABELS_MAX)
+    put_text(client->labels[id - TF_FRAME_LABEL_ID], TF_LABEL_BYTES, name, name_bytes);
   if (id >= TF_CLIENT_INSTRUMENTS_MAX) return;
   tf_client_name_t *row = &client->names[id];
-  size_t            cnt = strnlen(name, name_bytes);
-  if (cnt >= sizeof row->name) cnt = sizeof row->name - 1;
-  memcpy(row->name, name, cnt);
-  row->name[cnt] = 0;
+  put_text(row->name, sizeof row->name, name, name_bytes);
   row->price_exp = price_exp;
   if (id >= client->name_cnt) client->name_cnt = id + 1;
 }
@@ -189,6 +195,10 @@ int tf_client_instrument_price_exp(const tf_client_t *client, uint32_t id) {
   int price_exp;
   name_of(client, id, &price_exp);
   return price_exp;
+}
+
+const char *tf_client_label(const tf_client_t *client, uint32_t label) {
+  return label < TF_LABELS_MAX && client->labels[label][0] ? client->labels[label] : NULL;
 }
 
 uint32_t tf_client_instrument_cnt(const tf_client_t *client) {

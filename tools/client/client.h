@@ -5,6 +5,7 @@
 
 #include "client/tickfuse_client.h"
 #include "tf/err.h"
+#include "tf/labels.h"
 
 #define TF_CLIENT_TIMEOUT_NS_DEFAULT (5 * TF_NS_PER_SEC)
 #define TF_CLIENT_SILENT_NS_DEFAULT  TF_NS_PER_SEC
@@ -41,6 +42,7 @@ struct tf_client {
   tf_client_counts_t        counts;
   tf_client_name_t         *names; /* TF_CLIENT_INSTRUMENTS_MAX; pages are touched as ids come */
   uint32_t                  name_cnt;
+  char                      labels[TF_LABELS_MAX][TF_LABEL_BYTES]; /* "": not named */
   char                      url[TF_CLIENT_URL_BYTES_MAX];
   char                      error[TF_CLIENT_ERROR_BYTES];
   TF_ALIGNED(64) uint64_t record[TF_SINK_RECORD_BYTES_MAX / 8]; /* that a message points to */
@@ -71,7 +73,7 @@ TF_INLINE tf_client_kind_t tf_client_say_record(tf_client_t *client, tf_client_m
 }
 void tf_client_set_error(tf_client_t *client, const char *fmt, ...) TF_PRINTF(2, 3);
 
-/* Ids from TF_CLIENT_INSTRUMENTS_MAX on are left out. name need not be terminated within name_bytes. */
+/* Ids from TF_CLIENT_INSTRUMENTS_MAX on are left out, but for those of labels (TF_FRAME_LABEL_ID). name need not be terminated within name_bytes. */
 void tf_client_name_put(tf_client_t *client, uint32_t id, int32_t price_exp, const char *name,
                         size_t name_bytes);
 

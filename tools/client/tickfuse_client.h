@@ -49,7 +49,7 @@ extern "C" {
 #endif
 
 #define TF_CLIENT_VERSION_MAJOR 1
-#define TF_CLIENT_VERSION_MINOR 0
+#define TF_CLIENT_VERSION_MINOR 1
 #define TF_CLIENT_VERSION_PATCH 0
 #define TF_CLIENT_VERSION                                                                          \
   ((uint32_t)TF_CLIENT_VERSION_MAJOR << 16 | TF_CLIENT_VERSION_MINOR << 8 | TF_CLIENT_VERSION_PATCH)
@@ -185,6 +185,10 @@ uint32_t tf_client_record_bytes(const tf_client_t *client);
 const char *tf_client_instrument_name(const tf_client_t *client, uint32_t id);
 int      tf_client_instrument_price_exp(const tf_client_t *client, uint32_t id); /* or INT8_MIN */
 uint32_t tf_client_instrument_cnt(const tf_client_t *client); /* highest id named + 1 */
+
+/* What a text's label is called ("positive"), of a listener or datagrams of events; NULL: not said, or not yet: it comes with the
+ * names of instruments. Since 1.1. */
+const char *tf_client_label(const tf_client_t *client, uint32_t label);
 
 /* ---- tapes: events on disk ---- */
 

@@ -6,11 +6,12 @@
 #include "cli.h"
 #include "core/clock.h"
 #include "doctor.h"
+#include "doctor_ends.h"
 #include "doctor_group.h"
 #include "doctor_models.h"
 #include "snapshot_state.h"
 
-#define FINDINGS_MAX 64
+#define FINDINGS_MAX (64 + DOCTOR_ENDS_MAX)
 
 static const char *const grade_words[] = {"good", "warn", "bad", "unknown"};
 
@@ -37,6 +38,12 @@ static void examine_group(const tf_config_t *config, findings_t *all) {
   if (!doctor_group_examine(config, f)) return;
   all->cnt++;
   all->grade_cnt[f->grade]++;
+}
+
+static void examine_ends(const tf_config_t *config, findings_t *all) {
+  TF_ASSERT(all->cnt + DOCTOR_ENDS_MAX <= FINDINGS_MAX);
+  uint32_t cnt = doctor_ends_examine(config, &all->rows[all->cnt]);
+  for (uint32_t i = 0; i < cnt; i++) all->grade_cnt[all->rows[all->cnt++].grade]++;
 }
 
 /* With a config that has snapshots: can it go on from them? */
@@ -127,7 +134,10 @@ static int read_arguments(int argc, char **argv, arguments_t *args) {
           "models are loaded and timed on the CPU, and where backend auto is open, in their "
           "worker;\n"
           "whether its snapshots' folder takes files, and whether the store of its group answers, "
-          "and how soon.",
+          "and how soon;\n"
+          "and each broker and server of its feeds and sinks is dialed as its keys say, and asked "
+          "how "
+          "the stream\nstands.",
       .options        = options,
       .option_cnt     = TF_ARRAY_CNT(options),
       .positional     = &args->config,
@@ -166,6 +176,7 @@ int tf_cmd_doctor(int argc, char **argv) {
                      : TF_EXIT_DONE;
   if (code == TF_EXIT_DONE) {
     if (models.config) examine_group(models.config, &all);
+    if (models.config && !args.root_cnt) examine_ends(models.config, &all);
     examine_snapshots(models.config, &all);
     if (args.json)
       print_json(&all, &models);

@@ -23,6 +23,7 @@ typedef struct tail {
   bool             json, follow, actions_only;
   int              code;
   tf_instruments_t instruments; /* names, as the source gives them */
+  tf_labels_t      labels;      /* likewise */
   tf_sink_config_t config;      /* for the encoder */
   uint32_t         carries;     /* broker: what its records are */
   uint8_t         *text;        /* one line of it */
@@ -45,6 +46,18 @@ static void name_row(tail_t *t, uint32_t id) {
   if (!name) return;
   snprintf(table->rows[id].name, sizeof table->rows[id].name, "%s", name);
   if (id >= table->cnt) table->cnt = id + 1;
+}
+
+/* Of a text: its label's word, when it is first wanted. */
+static void name_label(tail_t *t, const tf_client_message_t *message) {
+  tf_event_t e;
+  if (!t->client || message->carries != TF_CARRIES_EVENTS) return;
+  memcpy(&e, message->record, sizeof e);
+  const char *word = e.kind == TF_EVENT_TEXT ? tf_client_label(t->client, e.u.text.label) : NULL;
+  t->config.labels = word ? &t->labels : NULL;
+  if (!word) return;
+  snprintf(t->labels.words[e.u.text.label], TF_LABEL_BYTES, "%s", word);
+  t->labels.cnt = TF_LABELS_MAX;
 }
 
 static void print_decision(const tail_t *t, const tf_decision_t *d) {
@@ -73,6 +86,7 @@ static tf_err_t print_json(tail_t *t, const tf_client_message_t *message) {
     if (!t->text) return TF_ERR(E_CORE_NO_MEMORY, "for a line");
   }
   name_row(t, tf_record_instrument(&t->config.shape, message->record));
+  name_label(t, message);
   fwrite(t->text, 1, tf_encode(&t->config, message->record, false, t->text), stdout);
   return TF_OK;
 }

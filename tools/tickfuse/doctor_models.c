@@ -6,6 +6,7 @@
 #include "boot/placement_file.h"
 #include "cli.h"
 #include "core/error.h"
+#include "live_plan.h"
 #include "registry.h"
 
 /* None of a config's models is loaded where the file of one is not there; what the config allows is known all the same. */
@@ -44,13 +45,16 @@ static tf_err_t examine_rows(doctor_models_t *d, const tf_engine_t *e) {
 int doctor_models_examine(doctor_models_t *d, const char *path, const char *const *sets,
                           uint32_t set_cnt) {
   static tf_engine_t        engine;
+  static tf_live_plan_t     plan;
   const tf_engine_options_t options = {.is_check = true};
   int                       code    = tickfuse_load_config(path, sets, set_cnt, &d->config);
   if (code != TF_EXIT_DONE) return code;
   tf_err_t err = tf_engine_init(&engine, d->config, tickfuse_registry(), &options);
   code         = err ? TF_EXIT_USAGE : TF_EXIT_DONE;
+  if (!err && (err = tf_live_plan_make(&plan, d->config))) code = TF_EXIT_USAGE;
   if (!err && (err = examine_rows(d, &engine))) code = TF_EXIT_FAILED;
   if (err) fprintf(stderr, "tickfuse: doctor: %s: %s\n", tf_error_name(err), tf_error_text());
+  tf_live_plan_fini(&plan);
   tf_engine_fini(&engine);
   return code;
 }

@@ -179,7 +179,7 @@ size_t tf_event_text_json(const tf_event_t *e, const tf_instrument_t *rows, uint
   tf_instruments_t table = {.rows = (tf_instrument_t *)rows, .cap = row_cnt, .cnt = row_cnt};
   tf_doc_t         doc;
   tf_doc_init(&doc, TF_FORMAT_JSON, (uint8_t *)text, TF_EVENT_TEXT_BYTES_MAX - 2);
-  tf_event_doc_fields(&doc, e, &table, false);
+  tf_event_doc_fields(&doc, e, &table, NULL, false);
   size_t cnt  = tf_doc_end(&doc);
   text[cnt++] = '\n';
   text[cnt]   = 0;

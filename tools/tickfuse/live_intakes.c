@@ -4,14 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "boot/known_keys.h"
 #include "core/error.h"
 #include "core/log.h"
-#include "core/nearest.h"
 #include "source/registry.h"
 #include "source/source.h"
 #include "warm.h"
 
 #define MESSAGE_BYTES_DEFAULT (1u << 20)
+#define LISTEN_BYTES          80
+#define SAY_BYTES             1280 /* a broker's address, a stream's name twice */
 /* Requests that wait while a lane is held up: eight of the largest, or thousands of the usual ones. */
 #define INBOX_MESSAGES 8u
 
@@ -31,22 +33,20 @@ static tf_err_t check_name(const tf_config_feed_t *f) {
   return TF_ERR(E_SOURCE_CONFIG, "found \"%s\", expected one of%s", f->from, known);
 }
 
-/* Keys of an intake at a venue that sessions connect to. */
-static tf_err_t check_session(const tf_config_feed_t *f, const char **key) {
-  *key = f->listen.host                     ? "listen"
-         : f->broker                        ? "broker"
-         : f->stream                        ? "stream"
-         : f->partition_cnt                 ? "partitions"
-         : f->user                          ? "user"
-         : f->password_file                 ? "password_file"
-         : f->token_file                    ? "token_file"
-         : f->cert_file                     ? "cert_file"
-         : f->tls_key_file                  ? "tls_key_file"
-         : f->times != TF_CONFIG_TIMES_OURS ? "times"
-         : strcmp(f->from, "http") != 0     ? "from"
-                                            : NULL;
-  if (!*key) return TF_OK;
-  return TF_ERR(E_SOURCE_CONFIG, "%s is a key of the venue events, not of %s", *key, f->venue);
+/* Keys of the config that mean something to a feed that sessions bring. */
+#define SESSION_KEYS                                                                               \
+  "name venue channels instruments instruments_max url rest path streams_per_connection legs "     \
+  "required endpoints rank_every proxy proxy_key_file source_address interface fallback "          \
+  "fallback_after fallback_back ca_file insecure deflate key_file instruments_file "               \
+  "reorder_window metadata_refresh book_depth crossed_after stale_after message_bytes_max"
+
+static tf_err_t check_keys(const tf_config_t *config, uint32_t feed_idx, const char *what,
+                           const char *common, const char *keys, const char **key) {
+  char     prefix[24];
+  int      before = snprintf(prefix, sizeof prefix, "feeds[%u].", feed_idx);
+  tf_err_t err    = tf_known_keys_check(config, prefix, what, common, keys, key);
+  if (err) *key += before;
+  return err;
 }
 
 /* "new", "all", or a number. */
@@ -84,8 +84,6 @@ static tf_err_t check_broker(const tf_config_feed_t *f, const tf_intake_t *intak
                              const char **key) {
   tf_intake_config_t config = {0};
   broker_of(f, &config);
-  *key = "listen";
-  if (f->listen.host) return TF_ERR(E_SOURCE_CONFIG, "from %s listens to nobody", f->from);
   *key = "start";
   if (!read_start(f->start, &config))
     return TF_ERR(E_SOURCE_CONFIG, "found \"%s\", expected new, all, or a number", f->start);
@@ -96,19 +94,9 @@ static tf_err_t check_broker(const tf_config_feed_t *f, const tf_intake_t *intak
   return intake->check(&config, key);
 }
 
-tf_err_t tf_live_intakes_check(const tf_config_feed_t *f, const tf_feed_t *feed, const char **key) {
-  if (tf_feed_is_dialed(feed)) return check_session(f, key);
-  *key         = "from";
-  tf_err_t err = check_name(f);
-  if (err) return err;
-  *key = "fallback";
-  if (f->fallback_cnt > 0)
-    return TF_ERR(E_SOURCE_CONFIG, "nothing can stand in for events that are sent to us");
-  if (find(f->from)->check) return check_broker(f, find(f->from), key);
-  *key = f->broker ? "broker" : f->stream ? "stream" : f->partition_cnt ? "partitions" : NULL;
-  if (*key) return TF_ERR(E_SOURCE_CONFIG, "from %s reads no broker", f->from);
+static tf_err_t check_listener(const tf_config_feed_t *f, const char **key) {
   *key = "listen";
-  if (strcmp(f->from, "http") == 0 && !f->listen.host)
+  if (!f->listen.host)
     return TF_ERR(E_SOURCE_CONFIG, "an address to listen on is wanted: 127.0.0.1:8091");
   *key = "cert_file";
   if (!f->cert_file != !f->tls_key_file)
@@ -116,35 +104,154 @@ tf_err_t tf_live_intakes_check(const tf_config_feed_t *f, const tf_feed_t *feed,
   return TF_OK;
 }
 
+tf_err_t tf_live_intakes_check(const tf_config_t *config, uint32_t feed_idx, const tf_feed_t *feed,
+                               const char **key) {
+  const tf_config_feed_t *f = &config->feeds[feed_idx];
+  char                    what[64];
+  if (tf_feed_is_dialed(feed)) {
+    snprintf(what, sizeof what, "a feed of %s", f->venue);
+    return check_keys(config, feed_idx, what, SESSION_KEYS, "", key);
+  }
+  *key         = "from";
+  tf_err_t err = check_name(f);
+  if (err) return err;
+  const tf_intake_t *intake = find(f->from);
+  snprintf(what, sizeof what, "a feed of events from %s", f->from);
+  err = check_keys(config, feed_idx, what, TF_INTAKE_KEYS, intake->keys, key);
+  if (err) return err;
+  return intake->check ? check_broker(f, intake, key) : check_listener(f, key);
+}
+
 bool tf_live_intakes_keep(const tf_config_feed_t *f) {
   const tf_intake_t *intake = strcmp(f->venue, "events") == 0 ? find(f->from) : NULL;
   return intake && intake->check; /* of a broker: see check_broker */
 }
 
-static void config_of(tf_live_intake_t *row, const tf_config_t *config,
-                      const tf_live_connection_t *connection) {
+static uint32_t message_bytes_max(const tf_config_feed_t *f) {
+  return (uint32_t)(f->message_bytes_max ? f->message_bytes_max : MESSAGE_BYTES_DEFAULT);
+}
+
+bool tf_live_intakes_reach(const tf_config_feed_t *f, const tf_intake_t **intake,
+                           tf_broker_config_t *reach) {
+  tf_intake_config_t config;
+  if (!tf_live_intakes_keep(f)) return false;
+  *intake = find(f->from);
+  broker_of(f, &config);
+  *reach = TF_BROKER_OF(&config);
+  return true;
+}
+
+/* What is read as which: adapters/source/reading.h. */
+static const char *forms_of(const tf_intake_t *intake) {
+  return intake->check ? "JSON lines or records" : "JSON lines or a JSON document, plain or gzip";
+}
+
+static bool goes_on(const tf_config_t *config) {
+  return config->engine.snapshot && config->engine.snapshot_restore == TF_CONFIG_RESTORE_EXACT;
+}
+
+static void config_of(const tf_config_t *config, const tf_live_connection_t *connection,
+                      char listen[LISTEN_BYTES], tf_intake_config_t *c) {
   const tf_config_feed_t *f  = &config->feeds[connection->feed_idx];
   bool                    v6 = f->listen.host && strchr(f->listen.host, ':');
-  snprintf(row->listen, sizeof row->listen, "%s%s%s:%u", v6 ? "[" : "",
-           f->listen.host ? f->listen.host : "", v6 ? "]" : "", f->listen.port);
-  row->config = (tf_intake_config_t){
-      .name   = connection->name,
-      .listen = row->listen,
-      .message_bytes_max =
-          (uint32_t)(f->message_bytes_max ? f->message_bytes_max : MESSAGE_BYTES_DEFAULT),
-      .clients_max = f->clients_max,
-      .rate_max    = f->rate_max,
-      .events_max  = config->engine.message_levels_max,
-      .patterns    = connection->symbols,
-      .pattern_cnt = connection->symbol_cnt,
+  snprintf(listen, LISTEN_BYTES, "%s%s%s:%u", v6 ? "[" : "", f->listen.host ? f->listen.host : "",
+           v6 ? "]" : "", f->listen.port);
+  *c = (tf_intake_config_t){
+      .listen            = listen,
+      .message_bytes_max = message_bytes_max(f),
+      .clients_max       = f->clients_max,
+      .rate_max          = f->rate_max,
+      .events_max        = config->engine.message_levels_max,
+      .patterns          = connection->symbols,
+      .pattern_cnt       = connection->symbol_cnt,
   };
-  broker_of(f, &row->config);
-  row->config.name = connection->name;
-  (void)read_start(f->start, &row->config); /* it was checked */
-  uint64_t position = tickfuse_warm_position(config, connection->name);
+  broker_of(f, c);
+  c->name = connection->name;
+  (void)read_start(f->start, c); /* it was checked */
+}
+
+/* Behind what a snapshot has. */
+static void go_on(const tf_config_t *config, tf_intake_config_t *c) {
+  uint64_t position = tickfuse_warm_position(config, c->name);
   if (position == 0) return;
-  row->config.start          = TF_INTAKE_BEHIND; /* a snapshot has what was before */
-  row->config.start_position = position;
+  c->start          = TF_INTAKE_BEHIND;
+  c->start_position = position;
+}
+
+/* ---- what it will read ---- */
+
+static void say_instruments(const tf_intake_config_t *c, FILE *out) {
+  for (uint32_t i = 0; i < c->pattern_cnt; i++)
+    fprintf(out, "%s %s", i > 0 ? "," : "", c->patterns[i]);
+  if (c->pattern_cnt == 0) fputs(" any instrument", out);
+}
+
+/* Where it begins, and where a restart goes on. */
+static void say_start(const tf_config_t *config, const tf_intake_config_t *c, FILE *out) {
+  static const char *const again[] = {[TF_INTAKE_NEW] =
+                                          "does so again: what came meanwhile is not read",
+                                      [TF_INTAKE_ALL]    = "reads all of it again",
+                                      [TF_INTAKE_BEHIND] = "does so again"};
+  fputs("  begins ", out);
+  if (c->start == TF_INTAKE_NEW) fputs("with what comes from now on", out);
+  if (c->start == TF_INTAKE_ALL) fputs("with the first that is still there", out);
+  if (c->start == TF_INTAKE_BEHIND) fprintf(out, "behind position %" PRIu64, c->start_position);
+  if (goes_on(config))
+    fputs("; a restart goes on behind what engine.snapshot holds\n", out);
+  else
+    fprintf(out, "; a restart %s (engine.snapshot with snapshot_restore: exact goes on)\n",
+            again[c->start]);
+}
+
+static void say_listener(const tf_intake_config_t *c, FILE *out) {
+  fprintf(out, "; at most %u clients, ", c->clients_max);
+  if (c->rate_max)
+    fprintf(out, "%" PRIu64 " requests a second of one address\n", c->rate_max);
+  else
+    fputs("any number of requests\n", out);
+  fputs("  a restart reads nothing again: what was answered 200 was taken, the rest its sender "
+        "sends again\n",
+        out);
+}
+
+void tf_live_intakes_say(const tf_config_t *config, const tf_live_connection_t *connection,
+                         FILE *out) {
+  const tf_config_feed_t *f      = &config->feeds[connection->feed_idx];
+  const tf_intake_t      *intake = find(f->from);
+  char                    listen[LISTEN_BYTES], reads[SAY_BYTES];
+  tf_intake_config_t      c;
+  config_of(config, connection, listen, &c);
+  intake->say(&c, reads, sizeof reads);
+  fprintf(out, "intake %s: events of", c.name);
+  say_instruments(&c, out);
+  fprintf(out, ", from %s: %s\n", intake->name, reads);
+  fprintf(out, "  %s, at most %u bytes and %u events each", forms_of(intake), c.message_bytes_max,
+          c.events_max);
+  if (f->ids_kept) fprintf(out, "; the ids of %u lines are known", f->ids_kept);
+  if (!intake->check) {
+    say_listener(&c, out);
+    return;
+  }
+  fputc('\n', out);
+  say_start(config, &c, out);
+}
+
+json_t *tf_live_intakes_plan(const tf_config_t *config, const tf_live_connection_t *connection) {
+  const tf_config_feed_t *f      = &config->feeds[connection->feed_idx];
+  const tf_intake_t      *intake = find(f->from);
+  char                    listen[LISTEN_BYTES], reads[SAY_BYTES];
+  tf_intake_config_t      c;
+  config_of(config, connection, listen, &c);
+  intake->say(&c, reads, sizeof reads);
+  json_t *plan = json_pack("{sssssssIsI}", "from", intake->name, "reads", reads, "forms",
+                           forms_of(intake), "message_bytes_max", (json_int_t)c.message_bytes_max,
+                           "events_max", (json_int_t)c.events_max);
+  json_object_set_new(plan, "start", intake->check ? json_string(f->start) : json_null());
+  json_object_set_new(plan, "restart",
+                      json_string(!intake->check    ? "sender"
+                                  : goes_on(config) ? "position"
+                                                    : "start"));
+  return plan;
 }
 
 /* ---- a row ---- */
@@ -190,7 +297,8 @@ tf_err_t tf_live_intakes_start(tf_live_intakes_t *intakes, const tf_config_t *co
   row->intake                            = find(config->feeds[connection->feed_idx].from);
   row->name                              = connection->name;
   TF_ASSERT(row->intake != NULL); /* the plan has checked it */
-  config_of(row, config, connection);
+  config_of(config, connection, row->listen, &row->config);
+  go_on(config, &row->config);
   tf_err_t err = make_inbox(row);
   if (!err)
     err = make_source(row, config, connection, row_idx, intakes->texts, instruments, tap, source);

@@ -26,9 +26,20 @@ typedef struct tf_live_intakes {
   tf_live_intake_t      rows[TF_LIVE_CONNECTIONS_MAX]; /* by the plan's */
 } tf_live_intakes_t;
 
-/* What is wrong with a feed that an intake brings, as far as its config tells: *key names the key of the mistake.
- * E_SOURCE_CONFIG. Of a feed that sessions bring: none of an intake's keys may be set. */
-tf_err_t tf_live_intakes_check(const tf_config_feed_t *f, const tf_feed_t *feed, const char **key);
+/* What is wrong with a feed, as far as its config tells: keys that what brings it does not know, and of an intake what its keys
+ * say. *key names the key of the mistake. E_CONFIG_KEY, E_SOURCE_CONFIG, E_BROKER_CONFIG. */
+tf_err_t tf_live_intakes_check(const tf_config_t *config, uint32_t feed_idx, const tf_feed_t *feed,
+                               const char **key);
+
+/* Of a feed that passed the check and reads a broker: which, and how it is reached. False: it reads none. */
+bool tf_live_intakes_reach(const tf_config_feed_t *f, const tf_intake_t **intake,
+                           tf_broker_config_t *reach);
+
+/* What a feed that passed the check will read: where, in what form, within which bounds, and where a restart goes on. As lines;
+ * and as {"from", "reads", "forms", "message_bytes_max", "events_max", "start", "restart"}. */
+void    tf_live_intakes_say(const tf_config_t *config, const tf_live_connection_t *connection,
+                            FILE *out);
+json_t *tf_live_intakes_plan(const tf_config_t *config, const tf_live_connection_t *connection);
 
 /* What it brings stays where it was read until it is wanted: a broker's stream. */
 bool tf_live_intakes_keep(const tf_config_feed_t *f);

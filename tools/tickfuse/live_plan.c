@@ -55,7 +55,7 @@ static tf_err_t add_feed(tf_live_plan_t *plan, const tf_config_t *config, uint32
   tf_shard_t              shards[TF_SHARDS_MAX];
   uint32_t                cnt;
   tf_err_t                err = tf_engine_feed(tickfuse_registry(), f->venue, &feed);
-  if (!err) err = tf_live_intakes_check(f, feed, key);
+  if (!err) err = tf_live_intakes_check(config, feed_idx, feed, key);
   if (err) return err;
   *key = NULL;
   if (!tf_feed_is_dialed(feed)) return add_intake(plan, f, feed_idx, feed);
@@ -177,7 +177,7 @@ void tf_live_plan_fini(tf_live_plan_t *plan) {
 }
 
 tf_err_t tf_live_plan_make(tf_live_plan_t *plan, const tf_config_t *config) {
-  char path[64], where[512], text[512];
+  char path[64], where[512], text[TF_ERROR_TEXT_BYTES];
   plan->cnt = 0;
   for (uint32_t i = 0; i < config->feed_cnt; i++) {
     const char *key = NULL;
@@ -239,19 +239,12 @@ static uint32_t stream_cnt(const tf_live_connection_t *row) {
   return row->symbol_cnt * tf_feed_streams_of(row->feed, row->channels);
 }
 
-static void print_intake(const tf_live_connection_t *row, FILE *out) {
-  fprintf(out, "intake %s: %s of", row->name, row->feed->venue);
-  for (uint32_t i = 0; i < row->symbol_cnt; i++)
-    fprintf(out, "%s %s", i > 0 ? "," : "", row->symbols[i]);
-  fputs(row->symbol_cnt > 0 ? "\n" : " any instrument\n", out);
-}
-
-void tf_live_plan_print(const tf_live_plan_t *plan, FILE *out) {
+void tf_live_plan_print(const tf_live_plan_t *plan, const tf_config_t *config, FILE *out) {
   uint32_t socket_cnt = 0;
   for (uint32_t i = 0; i < plan->cnt; i++) {
     const tf_live_connection_t *row = &plan->rows[i];
     if (!tf_feed_is_dialed(row->feed)) {
-      print_intake(row, out);
+      tf_live_intakes_say(config, row, out);
       continue;
     }
     fprintf(out, "connection %s: %s,", row->name, row->feed->venue);
@@ -281,11 +274,13 @@ json_t *tf_live_plan_json(const tf_live_plan_t *plan, const tf_config_t *config)
       if (row->channels & 1u << c) json_array_append_new(channels, json_string(tf_channel_name(c)));
     for (uint32_t k = 0; k < row->symbol_cnt; k++)
       json_array_append_new(symbols, json_string(row->symbols[k]));
-    json_array_append_new(list,
-                          json_pack("{sssssssososIsI}", "name", row->name, "feed",
-                                    config->feeds[row->feed_idx].name, "venue", row->feed->venue,
-                                    "channels", channels, "instruments", symbols, "streams",
-                                    (json_int_t)stream_cnt(row), "legs", (json_int_t)row->leg_cnt));
+    json_t *connection =
+        json_pack("{sssssssososIsI}", "name", row->name, "feed", config->feeds[row->feed_idx].name,
+                  "venue", row->feed->venue, "channels", channels, "instruments", symbols,
+                  "streams", (json_int_t)stream_cnt(row), "legs", (json_int_t)row->leg_cnt);
+    if (!tf_feed_is_dialed(row->feed))
+      json_object_set_new(connection, "intake", tf_live_intakes_plan(config, row));
+    json_array_append_new(list, connection);
   }
   return list;
 }

@@ -55,10 +55,10 @@ tf_err_t tf_live_plan_check(const tf_live_plan_t *plan, const tf_config_t *confi
                             tf_instruments_t *instruments);
 
 /* "connection main/0: binance-spot, trade quote book of 341 instruments, 1023 streams", a line each, with
- * ", 2 legs" where there are several, and then how many sockets all are. */
-void tf_live_plan_print(const tf_live_plan_t *plan, FILE *out);
+ * ", 2 legs" where there are several, and then how many sockets all are; of an intake what it will read. */
+void tf_live_plan_print(const tf_live_plan_t *plan, const tf_config_t *config, FILE *out);
 
-/* [{"name", "feed", "venue", "channels", "instruments", "streams", "legs"}] */
+/* [{"name", "feed", "venue", "channels", "instruments", "streams", "legs"}], and "intake" of one (tf_live_intakes_plan). */
 json_t *tf_live_plan_json(const tf_live_plan_t *plan, const tf_config_t *config);
 
 #endif

@@ -73,8 +73,7 @@ static tf_err_t check_engine(const tf_config_t *config) {
 }
 
 static void print_plan(const tf_config_t *config, FILE *out) {
-  (void)config;
-  tf_live_plan_print(&plan, out);
+  tf_live_plan_print(&plan, config, out);
 }
 
 static json_t *json_of_plan(const tf_config_t *config) { return tf_live_plan_json(&plan, config); }

@@ -144,4 +144,4 @@ static const tf_outlet_t forgetful = {.state_bytes = state_bytes,
 #define ALL_POLICIES ((1u << TF_OVERFLOW_CNT) - 1)
 TF_EGRESS_SINK(fake, "a destination that does as its script says",
                *(fake_script.keeps_no_tail ? &forgetful : &outlet), ALL_POLICIES, TF_OVERFLOW_BLOCK,
-               1u << TF_CARRIES_DECISIONS, "path");
+               1u << TF_CARRIES_DECISIONS, "path", NULL);

@@ -8,6 +8,7 @@
 #include "sink/decision_json.h"
 #include "sink/event_doc.h"
 #include "tf/io.h"
+#include "tf/text.h"
 
 #define EVENT_CNT 20000u
 
@@ -122,7 +123,7 @@ static void any_event_comes_back_as_it_was(void **state) {
     tf_event_t e = any_event();
     tf_doc_t   doc;
     tf_doc_init(&doc, TF_FORMAT_JSON, (uint8_t *)text, TF_EVENT_DOC_BYTES_MAX);
-    tf_event_doc_fields(&doc, &e, &instruments, i % 2);
+    tf_event_doc_fields(&doc, &e, &instruments, NULL, i % 2);
     size_t cnt = tf_doc_end(&doc);
     tf_event_line_read(&reader, text, cnt, &line);
     if (line.verdict != TF_VERDICT_DATA || memcmp(&line.event, &e, sizeof e) != 0)
@@ -141,8 +142,38 @@ static void words_are_the_same_on_both_sides(void **state) {
     assert_string_equal(tf_event_line_trading(i), tf_decision_json_trading(i));
 }
 
+/* What is printed of a text with that label; labels may be NULL. */
+static const char *text_with(uint16_t label, uint16_t miss, const tf_labels_t *labels) {
+  static char      text[TF_EVENT_DOC_BYTES_MAX + 1];
+  const tf_event_t e = {
+      .kind = TF_EVENT_TEXT, .u.text = {.label = label, .miss = miss}
+  };
+  tf_doc_t doc;
+  tf_doc_init(&doc, TF_FORMAT_JSON, (uint8_t *)text, TF_EVENT_DOC_BYTES_MAX);
+  tf_event_doc_fields(&doc, &e, NULL, labels, false);
+  text[tf_doc_end(&doc)] = '\0';
+  return text;
+}
+
+static void a_label_is_named_where_its_word_is_known(void **state) {
+  (void)state;
+  static const tf_labels_t labels =
+                               {
+                                   .cnt = 2, .words = {"bad", "good", "not counted"}
+  },
+                           none;
+  assert_non_null(
+      strstr(text_with(1, 0, &labels), "\"model_hash\":\"00000000\",\"label_name\":\"good\"}"));
+  assert_non_null(strstr(text_with(0, 0, &labels), "\"label_name\":\"bad\"}"));
+  assert_null(strstr(text_with(2, 0, &labels), "label_name"));
+  assert_null(strstr(text_with(1, TF_TEXT_MISS_FULL, &labels), "label_name"));
+  assert_null(strstr(text_with(1, 0, &none), "label_name"));
+  assert_null(strstr(text_with(1, 0, NULL), "label_name"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(any_event_comes_back_as_it_was),
+                                     cmocka_unit_test(a_label_is_named_where_its_word_is_known),
                                      cmocka_unit_test(words_are_the_same_on_both_sides)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,6 +27,11 @@ def instruments(*names):
     return frame(INSTRUMENTS, b"".join(struct.pack("<Ii64s", i, -2, name.encode()) for i, name in enumerate(names)))
 
 
+def labels(*words):
+    """As a sink of events names what a text's labels are called."""
+    return frame(INSTRUMENTS, b"".join(struct.pack("<Ii64s", 0xFFFFFF00 + i, -128, word.encode()) for i, word in enumerate(words)))
+
+
 def decision(seq, action=1, instrument=0, book=0, path=0, expiry=0, ts_decision=0):
     """decision_seq, ingest_seq, ts_event, ts_recv, ref_price, instrument, hash, score, p10, p90, exp, strategy, action, book;
     ts_decision, ts_out, expiry, epoch, confidence, hops, path ..."""

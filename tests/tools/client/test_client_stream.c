@@ -265,6 +265,32 @@ static void the_token_is_the_files_line_and_the_file_is_ours_alone(void **state)
   unlink(path);
 }
 
+static void labels_are_taken_beside_instruments(void **state) {
+  (void)state;
+  rig_t                 rig;
+  tf_frame_instrument_t rows[] = {
+      {.id = TF_FRAME_LABEL_ID,                     .name = "negative"         },
+      {.id = TF_FRAME_LABEL_ID + 2,                 .name = "positive"         },
+      {.id = TF_FRAME_LABEL_ID + TF_LABELS_MAX,     .name = "beyond"           },
+      {.id = TF_FRAME_LABEL_ID + TF_LABELS_MAX - 1, .name = "to be overwritten"},
+      {.id = UINT32_MAX,                            .name = "the last"         },
+  };
+  rig_open(&rig, TF_CLIENT_NEXT, 0);
+  rig_up(&rig, 1, 1, 0);
+  assert_null(tf_client_label(rig.client, 0));
+  memset(rows[3].name, 'x', sizeof rows[3].name); /* no end */
+  listener_frame(&rig.listener, TF_FRAME_INSTRUMENTS, 0, 0, 0, rows, sizeof rows);
+  next_is(&rig, TF_CLIENT_IDLE);
+  assert_string_equal(tf_client_label(rig.client, 0), "negative");
+  assert_string_equal(tf_client_label(rig.client, 2), "positive");
+  assert_null(tf_client_label(rig.client, 1));
+  assert_null(tf_client_label(rig.client, TF_LABELS_MAX));
+  assert_null(tf_client_label(rig.client, UINT32_MAX));
+  assert_int_equal(strlen(tf_client_label(rig.client, TF_LABELS_MAX - 1)), TF_LABEL_BYTES - 1);
+  assert_int_equal(tf_client_instrument_cnt(rig.client), 0);
+  rig_close(&rig);
+}
+
 static void names_are_taken_up_to_the_limit_of_ids(void **state) {
   (void)state;
   rig_t                 rig;
@@ -519,6 +545,7 @@ int main(void) {
       cmocka_unit_test(a_sequence_that_begins_anew_is_told),
       cmocka_unit_test(ends_that_no_retry_can_mend_are_final),
       cmocka_unit_test(the_token_is_the_files_line_and_the_file_is_ours_alone),
+      cmocka_unit_test(labels_are_taken_beside_instruments),
       cmocka_unit_test(names_are_taken_up_to_the_limit_of_ids),
       cmocka_unit_test(a_frame_that_lies_ends_the_handle_with_its_place),
       cmocka_unit_test(the_largest_payload_is_taken),

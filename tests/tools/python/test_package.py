@@ -131,7 +131,7 @@ class Journals(unittest.TestCase):
 class Listeners(unittest.TestCase):
     def say(self, nth, client):
         self.hellos.append(client.hello())
-        client.send(frames.welcome(1), frames.instruments("BTC.X", "ETH.X"), frames.decisions(1, 3), frames.lost(4, 5),
+        client.send(frames.welcome(1), frames.instruments("BTC.X", "ETH.X"), frames.labels("bad", "good"), frames.decisions(1, 3), frames.lost(4, 5),
                     frames.decisions(6, 9, prev=3, instrument=1), frames.end(3, "bye"))
         client.wait_closed()
 
@@ -142,6 +142,7 @@ class Listeners(unittest.TestCase):
         with tickfuse.open(url, **options) as client:
             batches = list(client.batches())
             self.assertEqual(client.instruments, ["BTC.X", "ETH.X"])
+            self.assertEqual([client.label(i) for i in range(3)], ["bad", "good", None])
             counts = client.counts
         records = np.concatenate([batch.records for batch in batches])
         events = [event for batch in batches for event in batch.events]
@@ -159,7 +160,7 @@ class Listeners(unittest.TestCase):
 
             def messages(*said):
                 self.hellos.append(said)
-                return [frames.welcome(1), frames.instruments("BTC.X", "ETH.X"), frames.decisions(1, 3), frames.lost(4, 5),
+                return [frames.welcome(1), frames.instruments("BTC.X", "ETH.X"), frames.labels("bad", "good"), frames.decisions(1, 3), frames.lost(4, 5),
                         frames.decisions(6, 9, prev=3, instrument=1), frames.end(3, "bye")]
             for certificate in (None, cert):
                 with frames.websocket_listener(messages, certificate) as url:

@@ -237,6 +237,11 @@ class Client:
         exp = self._library.tf_client_instrument_price_exp(self._open_handle(), int(instrument_id))
         return None if exp == -128 else exp
 
+    def label(self, label: int) -> Optional[str]:
+        """What a text's label is called ("positive"); None for one that the source has not named (yet)."""
+        name = self._library.tf_client_label(self._open_handle(), int(label))
+        return None if name is None else name.decode(errors="replace")
+
     @property
     def instruments(self) -> List[Optional[str]]:
         return [self.instrument(i) for i in range(self._library.tf_client_instrument_cnt(self._open_handle()))]

@@ -58,6 +58,7 @@ _FUNCTIONS = {
     "instrument_name": (_S, [_P, _U32]),
     "instrument_price_exp": (ctypes.c_int, [_P, _U32]),
     "instrument_cnt": (_U32, [_P]),
+    "label": (_S, [_P, _U32]),
     "tape_open": (_P, [_S, _S, ctypes.c_size_t]),
     "tape_close": (None, [_P]),
     "tape_read": (_U32, [_P, _P, _U32]),
