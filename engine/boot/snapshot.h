@@ -26,7 +26,7 @@
 #include "boot/snapshot_store.h"
 #include "core/walk.h"
 
-#define TF_SNAPSHOT_VERSION 8
+#define TF_SNAPSHOT_VERSION 9
 
 /* What gives the bytes their meaning. */
 typedef enum tf_snapshot_part {
