@@ -4,9 +4,11 @@
  * without alternate, so that both see the same machine. latency is from the time at which a message was due until its decision is out;
  * work is the lane's own time for it, of messages that came while an instrument was yet to be copied too.
  *
- *   bench_snapshot [--json] [--smoke] [--seconds N] [--rate N] [--file PATH]
+ *   bench_snapshot [--json] [--smoke] [--seconds N] [--rate N] [--full] [--file PATH]
  *
- * --file: they are kept there, else by nobody. --seconds: of each count of instruments; 60 is the run of bench/RESULTS.md. */
+ * --file: they are kept there, else by nobody. --seconds: of each count of instruments; 60 is the run of bench/RESULTS.md. --full: each
+ * instrument has had as many messages before it that the windows of ten seconds hold what they can, or nearly, and the market's clock
+ * goes as fast or slowly as to leave it so. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -23,7 +25,10 @@
 #define MESSAGES   65536u
 #define BEGIN_NS   (UINT64_C(1700000000) * TF_NS_PER_SEC)
 #define QUIET_PUTS 9u
-#define TAIL       3u
+#define TAIL       4u
+#define FULL_NS                                                                                    \
+  (10 * TF_NS_PER_SEC)  /* the longest windows of the config; they have room for 4,096 */
+#define FULL_CNT 16000u /* of messages in as long, of which a quarter are trades */
 
 static const uint32_t instrument_cnts[] = {1, 100, 1000};
 #define COUNTS TF_ARRAY_CNT(instrument_cnts)
@@ -36,6 +41,9 @@ typedef struct bench {
   const tf_lane_t    *lane;
   tf_event_t         *messages; /* (MESSAGES) quotes, trades, single levels */
   uint64_t            rate_hz, slice_ns, message_cnt;
+  bool                is_full;
+  double              step_ns; /* of the market's clock, from message to message */
+  uint64_t            market_ns;
   uint64_t            begin_ns, next; /* next: message */
   uint32_t            instrument_cnt, quiet_seen;
   double              quiet_copy_us[QUIET_PUTS], quiet_write_us[QUIET_PUTS];
@@ -87,21 +95,23 @@ static void set_level(tf_event_t *e, bool is_ask, uint32_t away) {
   e->u.level.venue_seq = 2;
 }
 
+static tf_event_t message_of(uint32_t id, uint32_t i) {
+  static const tf_event_kind_t MIX[] = {TF_EVENT_QUOTE, TF_EVENT_TRADE, TF_EVENT_QUOTE,
+                                        TF_EVENT_BOOK};
+  tf_event_t                   e     = event_of(id, MIX[i % 4]);
+  const int64_t                mid   = mid_of(id);
+  if (e.kind == TF_EVENT_TRADE)
+    e.u.trade.price = mid + draw(2), e.u.trade.qty = 1 + draw(3000), e.u.trade.id = i + 1;
+  else if (e.kind == TF_EVENT_BOOK)
+    set_level(&e, draw(2), draw(LEVELS));
+  else
+    e.u.quote.bid_price = mid - 1 - draw(2), e.u.quote.ask_price = mid + 1,
+    e.u.quote.bid_qty = 1 + draw(9000), e.u.quote.ask_qty = 1 + draw(9000);
+  return e;
+}
+
 static void make_messages(bench_t *b) {
-  for (uint32_t i = 0; i < MESSAGES; i++) {
-    static const tf_event_kind_t MIX[] = {TF_EVENT_QUOTE, TF_EVENT_TRADE, TF_EVENT_QUOTE,
-                                          TF_EVENT_BOOK};
-    tf_event_t                  *e     = &b->messages[i];
-    *e                                 = event_of(draw(b->instrument_cnt), MIX[i % 4]);
-    const int64_t mid                  = mid_of(e->instrument_id);
-    if (e->kind == TF_EVENT_TRADE)
-      e->u.trade.price = mid + draw(2), e->u.trade.qty = 1 + draw(3000), e->u.trade.id = i + 1;
-    else if (e->kind == TF_EVENT_BOOK)
-      set_level(e, draw(2), draw(LEVELS));
-    else
-      e->u.quote.bid_price = mid - 1 - draw(2), e->u.quote.ask_price = mid + 1,
-      e->u.quote.bid_qty = 1 + draw(9000), e->u.quote.ask_qty = 1 + draw(9000);
-  }
+  for (uint32_t i = 0; i < MESSAGES; i++) b->messages[i] = message_of(draw(b->instrument_cnt), i);
 }
 
 static void publish(bench_t *b, tf_event_t *events, uint32_t cnt) {
@@ -125,6 +135,18 @@ static void publish_books(bench_t *b) {
     events[2 * LEVELS].u.status.apply_from = 2;
     publish(b, events, 2 * LEVELS + 1);
   }
+}
+
+/* One instrument's after the other, each from the beginning: their clocks are their own. */
+static void fill_windows(bench_t *b) {
+  for (uint32_t id = 0; id < b->instrument_cnt; id++)
+    for (uint32_t i = 0; i < FULL_CNT; i++) {
+      tf_event_t e  = message_of(id, i);
+      e.ts_recv_ns  = BEGIN_NS + i * (FULL_NS / FULL_CNT);
+      e.ts_event_ns = e.ts_recv_ns;
+      publish(b, &e, 1);
+    }
+  b->market_ns += FULL_NS;
 }
 
 /* ---- the source ---- */
@@ -151,7 +173,7 @@ static bool is_copying(const bench_t *b) {
 static void deliver(bench_t *b, uint64_t due_ns) {
   tf_event_t    e     = b->messages[b->next % MESSAGES];
   const slice_t slice = (due_ns - b->begin_ns) / b->slice_ns & 1 ? WITH : WITHOUT;
-  e.ts_recv_ns = e.ts_event_ns = BEGIN_NS + due_ns - b->begin_ns + 1;
+  e.ts_recv_ns = e.ts_event_ns = b->market_ns + (uint64_t)((double)b->next * b->step_ns) + 1;
   if (slice == WITH) (void)tf_snapshot_live_request(b->live);
   const bool     copying   = is_copying(b);
   const uint64_t begin_tsc = tf_clock_ticks();
@@ -170,6 +192,7 @@ static int poll_market(tf_source_t *source, uint64_t now_ns) {
   bench_t *b = (bench_t *)source;
   if (b->begin_ns == 0) {
     publish_books(b);
+    if (b->is_full) fill_windows(b);
     b->begin_ns = 1;
     return 1;
   }
@@ -221,8 +244,10 @@ static void run(uint32_t cnt, double seconds, const char *file, result_t *result
   bench.instrument_cnt = cnt;
   bench.begin_ns = bench.next = bench.quiet_seen = 0;
   bench.message_cnt                              = (uint64_t)(seconds * (double)bench.rate_hz);
-  bench.source                                   = (tf_source_t){.ops = &source_ops};
-  bench.lane                                     = &engine.runner.lane;
+  bench.market_ns                                = BEGIN_NS;
+  bench.step_ns = bench.is_full ? (double)FULL_NS / FULL_CNT / cnt : 1e9 / (double)bench.rate_hz;
+  bench.source  = (tf_source_t){.ops = &source_ops};
+  bench.lane    = &engine.runner.lane;
   memset(bench.latency, 0, sizeof bench.latency), memset(bench.work, 0, sizeof bench.work);
   make_messages(&bench);
   tf_snapshot_live_config_t to = {.store = {.put = keep_none}, .name = file ? file : "none"};
@@ -270,7 +295,8 @@ static void add_tail(const tf_hist_t *h, const char *what, uint32_t cnt) {
   } TAILS[TAIL] = {
       {0.5,   "p50"  },
       {0.99,  "p99"  },
-      {0.999, "p99_9"}
+      {0.999, "p99_9"},
+      {1,     "max"  }
   };
   for (uint32_t i = 0; i < TAIL; i++) {
     const double none = (double)tf_hist_quantile(&h[WITHOUT], TAILS[i].q);
@@ -310,6 +336,8 @@ int main(int argc, char **argv) {
       options.json = true;
     else if (!strcmp(argv[i], "--smoke"))
       seconds = 0.2, bench.rate_hz = 5000, bench.slice_ns = 20 * TF_NS_PER_MS;
+    else if (!strcmp(argv[i], "--full"))
+      bench.is_full = true;
     else if (!strcmp(argv[i], "--seconds") && has_value)
       seconds = strtod(argv[++i], NULL);
     else if (!strcmp(argv[i], "--rate") && has_value)

@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -11,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "file/folder.h"
 #include "file/journal_reader.h"
 
 /* ---- writing ---------------------------------------------------------------------------------*/
@@ -310,17 +309,6 @@ static bool header_unfinished(const tf_journal_t *journal, uint64_t size_bytes) 
   return zero || (size_bytes < sizeof bytes && memcmp(bytes, TF_JOURNAL_MAGIC, magic_bytes) == 0);
 }
 
-static tf_err_t directory_sync(const char *path) {
-  char dir[PATH_MAX];
-  if (snprintf(dir, sizeof dir, "%s", path) >= (int)sizeof dir)
-    return TF_ERR(E_FILE_OPEN, "%s: the path is too long", path);
-  int fd = open(dirname(dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return TF_ERR(E_FILE_OPEN, "directory of %s: %s", path, strerror(errno));
-  int why = fsync(fd) == 0 ? 0 : errno;
-  close(fd);
-  return why ? TF_ERR(E_FILE_WRITE, "directory of %s: fsync: %s", path, strerror(why)) : 0;
-}
-
 static uint64_t wall_ns(void) {
   struct timespec ts;
   clock_gettime(CLOCK_REALTIME, &ts);
@@ -348,7 +336,7 @@ static tf_err_t header_make(tf_journal_t *journal) {
   if (journal->config.durable == TF_JOURNAL_DURABLE_NONE) return 0;
   if (fdatasync(journal->fd) != 0)
     return TF_ERR(E_FILE_WRITE, "%s: fdatasync: %s", journal->path, strerror(errno));
-  return directory_sync(journal->path);
+  return tf_folder_sync(journal->path);
 }
 
 /* Verifies what is there, and cuts a torn tail. */

@@ -34,6 +34,7 @@ tf_library(tf_boot
     sink_choice.c
     sinks.c
     snapshot.c
+    snapshot_copy.c
     snapshot_live.c
     text_models.c
     text_source.c

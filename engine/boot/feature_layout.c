@@ -372,7 +372,7 @@ static tf_err_t place(layout_t *l) {
 typedef struct parts {
   size_t steps_at, runs_at, histories_at, vectors_at, rows_at, updates_at, peeks_at, kinds_at;
   size_t bars_at, fields_at, starts_at, names_at, needs_at, peers_at, peer_values_at;
-  size_t crosses_at, reads_at, values_at, bytes;
+  size_t crosses_at, reads_at, values_at, trails_at, bytes;
 } parts_t;
 
 typedef struct writer {
@@ -397,6 +397,20 @@ static size_t put(size_t *at, size_t cnt, size_t bytes) {
   size_t begin = *at;
   *at          = tf_align_up(begin + cnt * bytes, TF_LINE_BYTES);
   return begin;
+}
+
+/* Those that have a state of their own. */
+static bool has_trails(const layout_t *l, uint32_t node) {
+  const tf_feature_node_t *n = &l->c->nodes[node];
+  return n->indicator && n->kind != TF_FEATURE_NODE_PEEK && !is_vector(&l->spots[node]) &&
+         n->indicator->trail_cnt > 0;
+}
+
+static uint32_t count_trails(const layout_t *l) {
+  uint32_t cnt = l->past_cnt;
+  for (uint32_t i = 0; i < l->c->node_cnt; i++)
+    if (has_trails(l, i)) cnt += l->c->nodes[i].indicator->trail_cnt;
+  return cnt;
 }
 
 static parts_t measure(const layout_t *l) {
@@ -428,6 +442,7 @@ static parts_t measure(const layout_t *l) {
   p.crosses_at      = put(at, l->tick_cnt, sizeof(tf_feature_cross_t));
   p.reads_at        = put(at, l->tick_cnt, sizeof(uint32_t));
   p.values_at       = put(at, kind_cnt, sizeof(tf_feature_cross_value_t));
+  p.trails_at       = put(at, count_trails(l), sizeof(tf_feature_trail_t));
   return p;
 }
 
@@ -648,6 +663,40 @@ static uint32_t write_starts(const layout_t *l, tf_feature_start_t *starts) {
   return cnt;
 }
 
+static tf_feature_trail_t trail_of(const layout_t *l, uint32_t node, uint32_t number) {
+  const tf_feature_node_t *n      = &l->c->nodes[node];
+  const uint32_t           offset = l->spots[node].offset;
+  const tf_trail_t         trail  = n->indicator->trail(n->params, number);
+  return (tf_feature_trail_t){.at          = offset + (uint32_t)trail.begin_bytes,
+                              .entry_bytes = trail.entry_bytes,
+                              .cap         = trail.cap,
+                              .owner       = offset,
+                              .held        = n->indicator->held,
+                              .number      = number,
+                              .turns       = trail.turns};
+}
+
+static int by_place(const void *a, const void *b) {
+  const tf_feature_trail_t *x = a, *y = b;
+  return x->at < y->at ? -1 : x->at > y->at;
+}
+
+static uint32_t write_trails(const layout_t *l, tf_feature_trail_t *trails) {
+  uint32_t cnt = 0;
+  for (uint32_t p = 0; p < l->past_cnt; p++) {
+    const tf_feature_history_t *h = &l->histories[p];
+    trails[cnt++]                 = (tf_feature_trail_t){.at          = h->ring * (uint32_t)sizeof(double),
+                                                         .entry_bytes = sizeof(double),
+                                                         .cap         = h->mask + 1,
+                                                         .owner       = h->cnt * (uint32_t)sizeof(double)};
+  }
+  for (uint32_t i = 0; i < l->c->node_cnt; i++)
+    for (uint32_t t = 0; has_trails(l, i) && t < l->c->nodes[i].indicator->trail_cnt; t++)
+      trails[cnt++] = trail_of(l, i, t);
+  qsort(trails, cnt, sizeof *trails, by_place);
+  return cnt;
+}
+
 static tf_err_t write_plan(const layout_t *l, tf_feature_plan_t *plan) {
   const tf_feature_compile_t *c     = l->c;
   parts_t                     p     = measure(l);
@@ -671,6 +720,7 @@ static tf_err_t write_plan(const layout_t *l, tf_feature_plan_t *plan) {
   tf_feature_vectors_t     *kinds     = (void *)(block + p.kinds_at);
   tf_feature_start_t       *starts    = (void *)(block + p.starts_at);
   tf_feature_need_t        *needs     = (void *)(block + p.needs_at);
+  tf_feature_trail_t       *trails    = (void *)(block + p.trails_at);
   *plan                               = (tf_feature_plan_t){.tick_runs     = w.runs,
                                                             .histories     = w.histories,
                                                             .vectors       = w.vectors,
@@ -686,6 +736,7 @@ static tf_err_t write_plan(const layout_t *l, tf_feature_plan_t *plan) {
                                                             .seen          = l->seen,
                                                             .mem_bytes     = l->mem_bytes,
                                                             .hot_bytes     = l->hot_bytes,
+                                                            .trails        = trails,
                                                             .starts        = starts,
                                                             .names         = (void *)(block + p.names_at),
                                                             .needs         = needs,
@@ -714,6 +765,7 @@ static tf_err_t write_plan(const layout_t *l, tf_feature_plan_t *plan) {
   write_bars(&w, plan, (void *)(block + p.fields_at));
   TF_ASSERT((uint8_t *)w.steps <= block + p.runs_at);
   plan->start_cnt = write_starts(l, starts);
+  plan->trail_cnt = write_trails(l, trails);
   for (uint32_t k = 0; k < c->env.vector_cnt; k++) kinds[k] = c->env.vectors[k]->run[c->env.isa];
   for (uint32_t i = 0; i < c->entry_cnt; i++) {
     row_slots[i]   = slot_of(l, c->entries[i].ref);

@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/hash.h"
+#include "stage/feature_trail.h"
 #include "stage/lane_walk.h"
 
 /* ---- what the bytes mean ---- */
@@ -152,12 +153,20 @@ static tf_instrument_t read_row(const tf_engine_t *e, uint32_t id) {
 
 static size_t count_record(tf_engine_t *e) {
   tf_lane_t *lane = &e->runner.lane;
-  tf_walk_t  all = tf_walk_count(), book = tf_walk_count();
+  tf_walk_t  all = tf_walk_count(), held = tf_walk_count(), book = tf_walk_count();
   if (e->instruments.cap == 0) return sizeof(record_head_t);
   tf_lane_walk_learnt(lane, &lane->instruments[0], &all);
   tf_lane_walk_rest(lane, &lane->instruments[0], &all);
+  tf_feature_trail_walk_held(&e->plan, lane->instruments[0].features, &held);
   tf_book_walk(&lane->instruments[0].keeper, &book);
-  return sizeof(record_head_t) + all.bytes - book.bytes;
+  return sizeof(record_head_t) + all.bytes - held.bytes - book.bytes;
+}
+
+static size_t count_trails(const tf_feature_plan_t *plan) {
+  size_t bytes = 0;
+  for (uint32_t i = 0; i < plan->trail_cnt; i++)
+    bytes += (size_t)plan->trails[i].cap * plan->trails[i].entry_bytes;
+  return bytes;
 }
 
 tf_snapshot_sizes_t tf_snapshot_sizes(tf_engine_t *e) {
@@ -166,10 +175,11 @@ tf_snapshot_sizes_t tf_snapshot_sizes(tf_engine_t *e) {
   walk_acquire(e, &acquire);
   tf_lane_walk(lane, &shared);
   const tf_book_keeper_t *book = &lane->instruments[0].keeper;
-  return (tf_snapshot_sizes_t){.acquire_bytes  = tf_align_up(acquire.bytes, 8),
-                               .lane_bytes     = tf_align_up(shared.bytes, 8),
-                               .record_bytes   = count_record(e),
-                               .book_bytes_max = TF_BOOK_WALK_BYTES(book->sides[0].levels_max, 0),
+  return (tf_snapshot_sizes_t){.acquire_bytes   = tf_align_up(acquire.bytes, 8),
+                               .lane_bytes      = tf_align_up(shared.bytes, 8),
+                               .record_bytes    = count_record(e),
+                               .trail_bytes_max = count_trails(&e->plan),
+                               .book_bytes_max  = TF_BOOK_WALK_BYTES(book->sides[0].levels_max, 0),
                                .pending_bytes_max =
                                    (size_t)book->pending_max * sizeof(tf_book_pending_t)};
 }
@@ -186,10 +196,12 @@ void tf_snapshot_save_lane(tf_engine_t *e, void *to, size_t room) {
   TF_ASSERT(!w.is_short);
 }
 
-size_t tf_snapshot_save_instrument(tf_engine_t *e, uint32_t id, void *to, size_t room) {
+size_t tf_snapshot_save_instrument(tf_engine_t *e, uint32_t id, void *to, size_t room,
+                                   tf_walk_ring_t *later) {
   tf_lane_instrument_t *in   = &e->runner.lane.instruments[id];
   record_head_t         head = {.id = id, .instrument = read_row(e, id)};
   tf_walk_t             w    = tf_walk_save(to, room);
+  w.later                    = later;
   tf_walk(&w, &head, sizeof head);
   tf_lane_walk_learnt(&e->runner.lane, in, &w);
   tf_lane_walk_rest(&e->runner.lane, in, &w);
@@ -257,7 +269,8 @@ void tf_snapshot_seal_head(tf_snapshot_head_t *head, size_t bytes_cnt) {
 
 size_t tf_snapshot_bytes_max(tf_engine_t *e) {
   tf_snapshot_sizes_t s = tf_snapshot_sizes(e);
-  size_t record         = tf_align_up(s.record_bytes + s.book_bytes_max + s.pending_bytes_max, 8);
+  size_t              record =
+      tf_align_up(s.record_bytes + s.trail_bytes_max + s.book_bytes_max + s.pending_bytes_max, 8);
   return sizeof(tf_snapshot_head_t) + s.acquire_bytes + s.lane_bytes + e->instruments.cap * record;
 }
 
@@ -273,7 +286,7 @@ size_t tf_snapshot_take(tf_engine_t *e, void *bytes, size_t room) {
   tf_snapshot_save_acquire(e, head + 1, sizes.acquire_bytes);
   tf_snapshot_save_lane(e, (uint8_t *)(head + 1) + sizes.acquire_bytes, sizes.lane_bytes);
   for (uint32_t i = 0; i < cnt; i++) {
-    size_t took = tf_snapshot_save_instrument(e, i, (uint8_t *)bytes + at, room - at);
+    size_t took = tf_snapshot_save_instrument(e, i, (uint8_t *)bytes + at, room - at, NULL);
     TF_ASSERT(took > 0);
     at += took;
     uint64_t now_ns = e->runner.lane.instruments[i].market.now_ns;

@@ -12,8 +12,8 @@
  * Either way: of each model of a registry, that of texts too, the version that served. A model that is one an instrument begins with its base, whose window is
  * made of its rows, and so cannot be gone on from exactly; nor can a lane that sheds, or one with a version on trial.
  *
- * Layout: a head, acquire's part, the lane's, then a record an instrument, each with its bytes first; no pointers; native, little
- * endian; multiples of 8 bytes (docs/formats.md). The same run gives the same bytes. mark.schema is a hash over what gives the bytes
+ * Layout: a head, acquire's part, the lane's, then a record an instrument, each with its bytes first; no pointers; of windows and books what
+ * they hold, not their room; native, little endian; multiples of 8 bytes (docs/formats.md). The same run gives the same bytes. mark.schema is a hash over what gives the bytes
  * their meaning (features, bars, peers, strategies, models): a snapshot fits an engine whose schema is the same. The file around it, with its
  * checksum: adapters/file/sealed.h.
  *
@@ -24,8 +24,9 @@
 
 #include "boot/engine.h"
 #include "boot/snapshot_store.h"
+#include "core/walk.h"
 
-#define TF_SNAPSHOT_VERSION 8
+#define TF_SNAPSHOT_VERSION 9
 
 /* What gives the bytes their meaning. */
 typedef enum tf_snapshot_part {
@@ -50,13 +51,13 @@ typedef struct tf_snapshot_model {
 typedef struct tf_snapshot_head {
   tf_snapshot_mark_t mark;
   uint64_t           acquire_bytes, lane_bytes, records_bytes; /* of what follows, in this order */
-  uint64_t           record_bytes; /* of a record with an empty book, its padding left out */
-  uint64_t           digest;       /* of all other words */
-  uint32_t           source_cnt, instrument_cap;
-  uint32_t           halted; /* 1: an operator's halt stands */
-  uint32_t           reserved;
-  char               why_not[72];                 /* "": it can be gone on from exactly */
-  uint64_t           parts[TF_SNAPSHOT_PART_CNT]; /* a hash of each; mark.schema is over all */
+  uint64_t record_bytes; /* of a record with empty windows and book, its padding left out */
+  uint64_t digest;       /* of all other words */
+  uint32_t source_cnt, instrument_cap;
+  uint32_t halted; /* 1: an operator's halt stands */
+  uint32_t reserved;
+  char     why_not[72];                 /* "": it can be gone on from exactly */
+  uint64_t parts[TF_SNAPSHOT_PART_CNT]; /* a hash of each; mark.schema is over all */
 
   tf_snapshot_model_t models[TF_MODELS_MAX];
   tf_snapshot_model_t texts; /* the model of texts, likewise */
@@ -66,7 +67,7 @@ TF_STATIC_ASSERT(sizeof(tf_snapshot_model_t) == 64 &&
                      sizeof(tf_snapshot_head_t) == 208 + 64 * (TF_MODELS_MAX + 1),
                  "part of the snapshot's format");
 
-/* Enough for every instrument that the engine has room for, each with a full book that waits for its snapshot. */
+/* Enough for every instrument that the engine has room for, each with full windows and a full book that waits for its snapshot. */
 size_t tf_snapshot_bytes_max(tf_engine_t *engine);
 
 /* Writes at most room bytes, 8-byte aligned, which are to be enough; returns how many. */
@@ -107,12 +108,12 @@ tf_err_t tf_snapshot_restore(tf_engine_t *engine, const void *bytes, size_t byte
  * forgotten, since they are the recording's. E_... of the source, where it broke. */
 tf_err_t tf_snapshot_warm(tf_engine_t *engine, tf_source_t *source, uint64_t *event_cnt);
 
-/* ---- pieces, for boot/snapshot_live.c ---- */
+/* ---- pieces, for boot/snapshot_live.c and snapshot_copy.c ---- */
 
 typedef struct tf_snapshot_sizes {
   size_t acquire_bytes, lane_bytes; /* always */
-  size_t record_bytes;              /* with an empty book; a book adds at most */
-  size_t book_bytes_max, pending_bytes_max;
+  size_t record_bytes;              /* with empty windows and book, which add at most */
+  size_t trail_bytes_max, book_bytes_max, pending_bytes_max;
 } tf_snapshot_sizes_t;
 
 /* Control plane, once the sources were added. */
@@ -122,8 +123,10 @@ tf_snapshot_sizes_t tf_snapshot_sizes(tf_engine_t *engine);
 void tf_snapshot_save_acquire(tf_engine_t *engine, void *to, size_t room);
 /* The lane's thread, between two events, as the next two; room: lane_bytes. */
 void tf_snapshot_save_lane(tf_engine_t *engine, void *to, size_t room);
-/* Returns its bytes, a multiple of 8; 0: there is not enough room. */
-size_t tf_snapshot_save_instrument(tf_engine_t *engine, uint32_t id, void *to, size_t room);
+/* Returns its bytes, a multiple of 8; 0: there is not enough room. later: the entries of the plan's trails are left, and noted here, one
+ * each (stage/feature_trail.h); NULL: they are saved too. */
+size_t tf_snapshot_save_instrument(tf_engine_t *engine, uint32_t id, void *to, size_t room,
+                                   tf_walk_ring_t *later);
 /* All but ingest_seq, which acquire has, as_of_ns, instrument_cnt, which are the caller's, and what seal adds. */
 void tf_snapshot_begin_head(const tf_engine_t *engine, const tf_snapshot_sizes_t *sizes,
                             tf_snapshot_head_t *head);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "boot/snapshot_copy.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -30,8 +31,7 @@ struct tf_snapshot_live {
   tf_snapshot_live_config_t config;
   tf_snapshot_sizes_t       sizes;
   tf_arena_t                arena;
-  uint8_t                  *bytes; /* head, acquire's part, the lane's, records */
-  size_t                    room;
+  uint8_t                  *bytes;       /* head, acquire's part, the lane's, records */
   bool                      is_stopping; /* acquire's */
 
   TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t phase;
@@ -39,9 +39,8 @@ struct tf_snapshot_live {
   uint64_t armed_events; /* and as how many the lane will have counted it */
 
   /* the lane's */
-  TF_ALIGNED(TF_LINE_PAIR_BYTES) uint32_t *copied; /* (instruments) the serial that has it */
-  uint32_t    serial, instrument_cnt, copied_cnt, next_id, since_copy, touched_cnt;
-  size_t      at;
+  TF_ALIGNED(TF_LINE_PAIR_BYTES) tf_snapshot_copy_t copy;
+  uint32_t    since_idle; /* events */
   uint64_t    begun_tsc, copy_ticks;
   uint64_t    decisions; /* made by this engine up to there */
   bool        is_short;  /* and some of them the lane gave up */
@@ -107,30 +106,30 @@ static void leave_lane(tf_snapshot_live_t *s, phase_t phase) {
   set_phase(s, phase);
 }
 
-/* is_touch: since an event is about to change it. With the last one all that the lane counted is the snapshots' thread's. */
-static void copy(tf_snapshot_live_t *s, uint32_t id, bool is_touch) {
-  if (id >= s->instrument_cnt || s->copied[id] == s->serial) return;
-  size_t took = tf_snapshot_save_instrument(s->engine, id, s->bytes + s->at, s->room - s->at);
-  if (took == 0) {
-    leave_lane(s, PHASE_NO_ROOM);
-    return;
-  }
-  uint64_t now_ns = s->engine->runner.lane.instruments[id].market.now_ns;
-  if (now_ns > head_of(s)->mark.as_of_ns) head_of(s)->mark.as_of_ns = now_ns;
-  s->at += took;
-  s->copied[id] = s->serial;
-  s->touched_cnt += is_touch;
-  if (++s->copied_cnt == s->instrument_cnt) leave_lane(s, PHASE_READY);
-}
-
 static bool is_copying(const tf_snapshot_live_t *s) {
   /* relaxed: the lane's own from COPYING on */
   return tf_load_relaxed(&s->phase) == PHASE_COPYING;
 }
 
-static void copy_next(tf_snapshot_live_t *s) {
-  while (s->next_id < s->instrument_cnt && s->copied[s->next_id] == s->serial) s->next_id++;
-  copy(s, s->next_id, false);
+/* With the last copy all that the lane counted is the snapshots' thread's. */
+static void look_whether_whole(tf_snapshot_live_t *s) {
+  if (s->copy.has_no_room)
+    leave_lane(s, PHASE_NO_ROOM);
+  else if (tf_snapshot_copy_is_whole(&s->copy))
+    leave_lane(s, PHASE_READY);
+}
+
+static size_t copy_piece(tf_snapshot_live_t *s, size_t bytes_max) {
+  const size_t bytes = tf_snapshot_copy_piece(&s->copy, bytes_max);
+  look_whether_whole(s);
+  return bytes;
+}
+
+/* An event is about to change it. */
+static bool touch(tf_snapshot_live_t *s, uint32_t id) {
+  const bool begins = tf_snapshot_copy_touch(&s->copy, id);
+  look_whether_whole(s);
+  return begins;
 }
 
 TF_COLD static void begin(tf_snapshot_live_t *s) {
@@ -147,15 +146,15 @@ TF_COLD static void begin(tf_snapshot_live_t *s) {
   head_of(s)->mark.ingest_seq = s->armed_seq;
   tf_snapshot_save_lane(e, s->bytes + sizeof(tf_snapshot_head_t) + s->sizes.acquire_bytes,
                         s->sizes.lane_bytes);
-  s->decisions      = lane->decide.counts.decisions - lane->decisions_dropped;
-  s->is_short       = lane->decisions_dropped > 0;
-  s->at             = sizeof(tf_snapshot_head_t) + s->sizes.acquire_bytes + s->sizes.lane_bytes;
-  s->instrument_cnt = tf_load_acquire_u32(&e->instruments.cnt); /* pairs with: who appends to it */
-  s->copied_cnt = s->next_id = s->since_copy = s->touched_cnt = 0;
-  s->serial++;
-  head_of(s)->mark.instrument_cnt = s->instrument_cnt;
+  s->decisions  = lane->decide.counts.decisions - lane->decisions_dropped;
+  s->is_short   = lane->decisions_dropped > 0;
+  s->since_idle = 0;
+  tf_snapshot_copy_begin(
+      &s->copy, sizeof(tf_snapshot_head_t) + s->sizes.acquire_bytes + s->sizes.lane_bytes,
+      tf_load_acquire_u32(&e->instruments.cnt)); /* pairs with: who appends to it */
+  head_of(s)->mark.instrument_cnt = s->copy.instrument_cnt;
   set_phase(s, PHASE_COPYING);
-  if (s->instrument_cnt == 0) leave_lane(s, PHASE_READY);
+  look_whether_whole(s);
 }
 
 /* Whatever changes more than the instrument that it names, and those that read it: a first tick binds others to it. */
@@ -174,16 +173,15 @@ static void before_event(void *self, const tf_event_t *e) {
   const tf_lane_t    *lane = &s->engine->runner.lane;
   if (phase_of(s) == PHASE_ARMED && e->ingest_seq > s->armed_seq) begin(s);
   if (!is_copying(s)) return;
+  bool begins = false;
   if (e->instrument_id < lane->instrument_cap) {
-    copy(s, e->instrument_id, true);
+    begins                     = touch(s, e->instrument_id);
     const tf_lane_link_t *link = lane->instruments[e->instrument_id].readers;
-    for (; link && is_copying(s); link = link->next) copy(s, link->reader->id, true);
+    for (; link && is_copying(s); link = link->next) begins |= touch(s, link->reader->id);
   }
-  if (is_copying(s) && ++s->since_copy == TF_SNAPSHOT_EVENTS_A_COPY) {
-    s->since_copy = 0;
-    copy_next(s);
-  }
-  while (is_copying(s) && is_for_all(lane, e)) copy_next(s);
+  if (is_copying(s) && ++s->since_idle > TF_SNAPSHOT_EVENTS_BUSY && !begins)
+    (void)copy_piece(s, TF_SNAPSHOT_EVENT_BYTES);
+  while (is_copying(s) && is_for_all(lane, e)) (void)copy_piece(s, SIZE_MAX);
 }
 
 /* Nothing comes. */
@@ -191,7 +189,9 @@ static bool while_idle(void *self) {
   tf_snapshot_live_t *s = self;
   if (phase_of(s) == PHASE_ARMED && s->engine->runner.lane.events == s->armed_events) begin(s);
   if (!is_copying(s)) return false;
-  for (size_t end = s->at + TF_SNAPSHOT_PASS_BYTES; is_copying(s) && s->at < end;) copy_next(s);
+  s->since_idle = 0;
+  for (size_t bytes = 0; is_copying(s) && bytes < TF_SNAPSHOT_PASS_BYTES;)
+    bytes += copy_piece(s, TF_SNAPSHOT_PASS_BYTES - bytes);
   return true;
 }
 
@@ -256,9 +256,10 @@ static void fail(tf_snapshot_live_t *s, tf_err_t err) {
 static void put(tf_snapshot_live_t *s) {
   tf_snapshot_head_t *head     = head_of(s);
   const uint64_t      begin_ns = tf_clock_monotonic_ns();
-  tf_snapshot_seal_head(head, s->at);
+  head->mark.as_of_ns          = s->copy.as_of_ns;
+  tf_snapshot_seal_head(head, s->copy.at);
   tf_err_t err =
-      s->config.store.put(s->config.store.self, s->config.name, &head->mark, s->bytes, s->at);
+      s->config.store.put(s->config.store.self, s->config.name, &head->mark, s->bytes, s->copy.at);
   if (err) {
     fail(s, err);
     return;
@@ -267,14 +268,14 @@ static void put(tf_snapshot_live_t *s) {
     tf_log(TF_LOG_NOTICE, "snapshot_written_again", "name=%s failed=%llu", s->config.name,
            (unsigned long long)s->failed_in_a_row);
   s->failed_in_a_row = 0;
-  show(&s->counts.bytes, s->at);
+  show(&s->counts.bytes, s->copy.at);
   show(&s->counts.decision_seq, head->mark.decision_seq);
   show(&s->counts.ingest_seq, head->mark.ingest_seq);
   show(&s->counts.copy_ns, tf_clock_ticks_to_ns(s->copy_ticks));
   show(&s->counts.wait_ns, begin_ns - s->ready_ns);
   show(&s->counts.write_ns, tf_clock_monotonic_ns() - begin_ns);
-  show(&s->counts.instruments, s->instrument_cnt);
-  show(&s->counts.touched, s->touched_cnt);
+  show(&s->counts.instruments, s->copy.instrument_cnt);
+  show(&s->counts.touched, s->copy.touched_cnt);
   show(&s->counts.put_ns, tf_clock_wall_ns());
   /* relaxed: its own count */
   tf_store_release(&s->counts.put, tf_load_relaxed(&s->counts.put) + 1); /* pairs with:
@@ -351,18 +352,21 @@ static tf_err_t take_memory(tf_snapshot_live_t *s) {
   size_t                     cap = s->engine->instruments.cap;
   uint32_t books = cap < TF_SNAPSHOT_PENDING_BOOKS ? (uint32_t)cap : TF_SNAPSHOT_PENDING_BOOKS;
   size_t   all;
-  if (__builtin_mul_overflow(cap, tf_align_up(z->record_bytes + z->book_bytes_max, 8), &all) ||
+  if (__builtin_mul_overflow(
+          cap, tf_align_up(z->record_bytes + z->trail_bytes_max + z->book_bytes_max, 8), &all) ||
       __builtin_add_overflow(all,
                              sizeof(tf_snapshot_head_t) + z->acquire_bytes + z->lane_bytes +
                                  books * z->pending_bytes_max,
                              &all))
     return TF_ERR(E_CORE_OVERFLOW, "snapshots of %zu instruments", cap);
-  s->room      = all;
-  tf_err_t err = tf_arena_init(&s->arena, "snapshots", all + cap * sizeof *s->copied + 4096);
+  const size_t beside = tf_snapshot_copy_footprint(s->engine, cap);
+  tf_err_t     err    = tf_arena_init(&s->arena, "snapshots", all + beside + 4096);
   if (err) return err;
-  s->bytes  = tf_arena_take(&s->arena, all, TF_LINE_BYTES);
-  s->copied = tf_arena_take(&s->arena, cap * sizeof *s->copied, TF_LINE_BYTES);
-  return s->bytes && s->copied ? TF_OK : E_CORE_ARENA_FULL;
+  s->bytes     = tf_arena_take(&s->arena, all, TF_LINE_BYTES);
+  void *memory = tf_arena_take(&s->arena, beside, TF_LINE_BYTES);
+  if (!s->bytes || !memory) return E_CORE_ARENA_FULL;
+  tf_snapshot_copy_init(&s->copy, s->engine, s->bytes, all, memory);
+  return TF_OK;
 }
 
 static tf_err_t start(tf_snapshot_live_t *s) {

@@ -4,7 +4,9 @@
  *   it is time: wanted  ----->  saves its part, which ends
  *                               with event p; armed = p + 1 -->  before the first event behind p: saves what all
  *                                                                instruments share. Then an instrument before whatever touches
- *                                                                it first, the others while nothing comes, and one now and then
+ *                                                                it first, less what its windows hold, and of that what is
+ *                                                                overwritten next (boot/snapshot_copy.h); the others, and the
+ *                                                                rest, by pieces while nothing comes, and with each event
  *                                                                where there is always something
  *   waits until the sinks  <---------------------------------    ready: all are there, as they were behind event p
  *   hold every decision up to p; seals; store.put
@@ -12,7 +14,7 @@
  * So a store never has a snapshot that is ahead of the journal and the brokers: whoever goes on from it makes again what they hold
  * already, and leaves no gap. While sinks cannot be reached, and once one is broken, the one before stands.
  *
- * All memory is taken at start, in an arena of its own: for each instrument its state and a full book, and of levels that wait for
+ * All memory is taken at start, in an arena of its own: for each instrument its state, full windows and a full book, and of levels that wait for
  * a book's snapshot as many as TF_SNAPSHOT_PENDING_BOOKS books may have. What does not fit is given up, counted. A lane that sheds
  * begins none. On the lane there are copies and no system call; without a snapshot under way one branch an event
  * (tf_lane_t.attention), which a replay's shedding has too. */
@@ -22,8 +24,9 @@
 #include "boot/snapshot.h"
 
 #define TF_SNAPSHOT_PENDING_BOOKS 4u
-#define TF_SNAPSHOT_PASS_BYTES    (256u << 10) /* copied in a pass that has nothing else to do */
-#define TF_SNAPSHOT_EVENTS_A_COPY 64u          /* and one instrument in so many events */
+#define TF_SNAPSHOT_PASS_BYTES    (32u << 10) /* copied in a pass that has nothing else to do */
+#define TF_SNAPSHOT_EVENTS_BUSY   64u         /* where so many events came with no such pass, */
+#define TF_SNAPSHOT_EVENT_BYTES   (4u << 10)  /* each brings a piece along */
 
 typedef struct tf_snapshot_live tf_snapshot_live_t;
 

@@ -120,6 +120,16 @@ typedef struct tf_feature_history {
   uint16_t holds; /* tf_vector_history_t: which inputs */
 } tf_feature_history_t;
 
+/* A ring of entries that some state has (tf_trail_t), or a history, where it lies in an instrument's memory. */
+typedef struct tf_feature_trail {
+  uint32_t at; /* of its first place, bytes */
+  uint32_t entry_bytes, cap;
+  uint32_t owner; /* the state's place, bytes; of a history: its count's */
+  tf_trail_held_t (*held)(const void *state, uint32_t i); /* NULL: a history */
+  uint32_t number;                                        /* i */
+  bool     turns;
+} tf_feature_trail_t;
+
 /* Another instrument that features read: at most one of a name, or several one behind the other. */
 typedef struct tf_feature_peer {
   char name[TF_FEATURE_PEER_NAME_BYTES];       /* as expressions have it: eth */
@@ -248,6 +258,8 @@ typedef struct tf_feature_plan {
   size_t   hot_bytes; /* of them: what each tick touches, from the beginning on */
 
   /* cold */
+  const tf_feature_trail_t *trails; /* in the order in which they lie */
+  uint32_t                  trail_cnt;
   const tf_feature_peer_t  *peers; /* those that some feature reads */
   uint32_t                  peer_cnt;
   const uint32_t           *section_reads; /* (section_cnt) TF_SECTION_*, of all crosses over it */

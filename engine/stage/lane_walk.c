@@ -1,5 +1,7 @@
 #include "stage/lane_walk.h"
 
+#include "stage/feature_trail.h"
+
 bool tf_lane_never_walks(const tf_lane_t *lane) {
   for (const tf_compute_model_t *m = lane->compute.waves[0]; m; m = m->next)
     if (m->owns) return true;
@@ -74,7 +76,7 @@ void tf_lane_walk_learnt(tf_lane_t *lane, tf_lane_instrument_t *in, tf_walk_t *w
   TF_WALK_MEMBERS(w, in, trade_price, has_trade);
   tf_walk(w, &in->position, sizeof in->position);
   tf_walk(w, in->bars, lane->buffer.bar_cnt * sizeof in->bars[0]);
-  tf_walk(w, in->features, lane->compute.plan->mem_bytes);
+  tf_feature_trail_walk(lane->compute.plan, in->features, w);
   walk_policies(&lane->decide, in, w);
   for (uint32_t i = 0; i < lane->compute.model_cnt; i++)
     walk_windows(&lane->compute.models[i], in->id, w);

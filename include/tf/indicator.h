@@ -9,6 +9,10 @@
  * function of (state, input); peek leaves the state's bytes unchanged. A rejected input (NaN or
  * infinity) changes nothing. After init there is no allocation, no log, no error.
  *
+ * A window's entries, which are most of a state, are better named as a trail (tf_trail_t): a snapshot of a running lane then
+ * copies them a piece at a time, ahead of what overwrites them, and those alone that are held. The rest of the state is copied while
+ * an event waits for it.
+ *
  * Features must be the same bits on every compiler and instruction set: fixed summation order, no
  * contraction (-ffp-contract=off), libm only for functions that are correctly rounded or not at
  * all on the output path except where the header of the file says so (sqrt is fine). */
@@ -40,6 +44,20 @@ typedef enum tf_indicator_result {
   TF_INDICATOR_WARMING  = 1, /* state advanced, outputs are NaN: lookback not yet filled */
   TF_INDICATOR_REJECTED = 2  /* input was NaN or infinite: state and outputs unchanged */
 } tf_indicator_result_t;
+
+/* Entries in a ring within a state: where it lies, which init settles, and which are held, `head` the oldest. An update writes the newest of those
+ * that are held, and one behind it; no other. One that turns may write all of them too, when as many are held as there is room for. */
+typedef struct tf_trail {
+  size_t   begin_bytes; /* of the first entry's place, from the state's beginning */
+  uint32_t entry_bytes, cap;
+  bool     turns;
+} tf_trail_t;
+
+typedef struct tf_trail_held {
+  uint32_t head, cnt; /* head < cap, cnt <= cap: they go on around its end */
+} tf_trail_held_t;
+
+#define TF_INDICATOR_TRAILS_MAX 2
 
 typedef enum tf_param_kind {
   TF_PARAM_COUNT    = 0, /* whole number: a number of samples or levels */
@@ -123,6 +141,11 @@ typedef struct tf_indicator {
   tf_indicator_result_t (*update)(void *state, const tf_indicator_input_t *in, double *out);
   tf_indicator_result_t (*peek)(const void *state, const tf_indicator_input_t *in, double *out);
   void (*reset)(void *state); /* as after init, same params */
+
+  /* Of trail number i < trail_cnt, in the order in which they lie. */
+  uint8_t trail_cnt; /* 0: both are NULL */
+  tf_trail_t (*trail)(const double *params, uint32_t i);
+  tf_trail_held_t (*held)(const void *state, uint32_t i);
 
   /* Series indicators only: n samples of each series, outputs out[o][i], NaN until ready; equal to
    * update bit for bit. What has no golden data (tests/golden) writes it independently of update. */

@@ -189,6 +189,21 @@ static void reset(void *state) {
   (void)init(state, (const double[]){l->lag_ms, window_ns, cap});
 }
 
+TF_TIME_WINDOW_TRAIL(window, offsetof(lead_lag_state_t, window), 2, VALUE_CNT)
+
+/* Those that wait lie behind the window's entries. */
+static tf_trail_t trail(const double *params, uint32_t i) {
+  tf_trail_t window = window_trail(params, 0);
+  if (i == 0) return window;
+  size_t begin = window.begin_bytes + (size_t)window.cap * window.entry_bytes;
+  return (tf_trail_t){begin, sizeof(waiting_t), window.cap, false};
+}
+
+static tf_trail_held_t held(const void *state, uint32_t i) {
+  const lead_lag_state_t *l = state;
+  return i == 0 ? window_held(state, 0) : (tf_trail_held_t){l->s.head, l->s.cnt};
+}
+
 static const tf_param_spec_t PARAMS[] = {
     TF_PARAM_NUMBER("lag_ms", 0, -3.6e6, 3.6e6, "in milliseconds; positive: the other one leads"),
     {.name = "window",
@@ -217,4 +232,7 @@ const tf_indicator_t tf_indicator_lead_lag = {
     .update      = update,
     .peek        = peek,
     .reset       = reset,
+    .trail_cnt   = 2,
+    .trail       = trail,
+    .held        = held,
 };

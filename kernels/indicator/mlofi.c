@@ -99,6 +99,8 @@ static void reset(void *state) {
   tf_time_window_reset(&s->window, VALUE_CNT);
 }
 
+TF_TIME_WINDOW_TRAIL(mlofi, offsetof(mlofi_t, window), 2, VALUE_CNT)
+
 static const tf_param_spec_t PARAMS[] = {
     TF_PARTS_PARAM_WINDOW,
     {.name = "level",
@@ -126,4 +128,7 @@ const tf_indicator_t tf_indicator_mlofi = {
     .update      = update,
     .peek        = peek,
     .reset       = reset,
+    .trail_cnt   = 1,
+    .trail       = mlofi_trail,
+    .held        = mlofi_held,
 };

@@ -108,6 +108,7 @@ TF_INLINE tf_err_t tf_quote_window_init(void *state, const double *params, uint3
     s->last              = (tf_quote_last_t){0};                                                   \
     tf_time_window_reset(&s->window, value_cnt);                                                   \
   }                                                                                                \
+  TF_TIME_WINDOW_TRAIL(id, offsetof(tf_quote_window_t, window), 1, value_cnt)                      \
   TF_TIME_WINDOW_DESCRIPTOR(id, .group = TF_GROUP_BOOK, __VA_ARGS__)
 
 #endif

@@ -143,6 +143,21 @@ static void reset(void *state) {
   (void)init(state, (const double[]){window_ns, delay_ns, s->cap});
 }
 
+TF_TIME_WINDOW_TRAIL(window, offsetof(realised_spread_t, window), 2, VALUE_CNT)
+
+/* Those that wait lie behind the window's entries. */
+static tf_trail_t trail(const double *params, uint32_t i) {
+  tf_trail_t window = window_trail(params, 0);
+  if (i == 0) return window;
+  size_t begin = window.begin_bytes + (size_t)window.cap * window.entry_bytes;
+  return (tf_trail_t){begin, sizeof(waiting_t), window.cap, false};
+}
+
+static tf_trail_held_t held(const void *state, uint32_t i) {
+  const realised_spread_t *s = state;
+  return i == 0 ? window_held(state, 0) : (tf_trail_held_t){s->head, s->cnt};
+}
+
 static const tf_param_spec_t PARAMS[] = {
     TF_PARTS_PARAM_WINDOW,
     {.name = "delay",
@@ -170,4 +185,7 @@ const tf_indicator_t tf_indicator_realised_spread = {
     .update      = update,
     .peek        = peek,
     .reset       = reset,
+    .trail_cnt   = 2,
+    .trail       = trail,
+    .held        = held,
 };

@@ -104,6 +104,8 @@ static tf_err_t text_count_init(void *state, const double *params) {
 
 static void text_count_reset(void *state) { tf_time_window_reset(state, COUNT_VALUES); }
 
+TF_TIME_WINDOW_TRAIL(text_count, 0, 1, COUNT_VALUES)
+
 TF_TIME_WINDOW_DESCRIPTOR(text_count, .group = TF_GROUP_TEXT, .on = TF_ON_TEXT | TF_ON_TICK,
                           .help   = "number of texts that were answered in the window",
                           .origin = "definition");

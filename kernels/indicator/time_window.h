@@ -184,6 +184,28 @@ TF_INLINE void tf_time_window_add(tf_time_window_t *w, uint64_t now_ns, const do
   w->cnt++;
 }
 
+/* Before a descriptor's functions: the entries of the one window of its state, at `at` bytes, are a trail. A merge turns it. */
+#define TF_TIME_WINDOW_TRAIL(id, at, capacity, value_cnt)                                          \
+  static tf_trail_t id##_trail(const double *params, uint32_t i) {                                 \
+    (void)i;                                                                                       \
+    return tf_time_window_trail_(at, params[capacity], value_cnt);                                 \
+  }                                                                                                \
+  static tf_trail_held_t id##_held(const void *state, uint32_t i) {                                \
+    (void)i;                                                                                       \
+    return tf_time_window_held_((const tf_time_window_t *)((const char *)state + (at)));           \
+  }
+
+TF_INLINE tf_trail_t tf_time_window_trail_(size_t at, double capacity, uint32_t value_cnt) {
+  tf_trail_t trail  = {at + sizeof(tf_time_window_t), 0, (uint32_t)capacity, true};
+  trail.entry_bytes = (1 + value_cnt) * (uint32_t)sizeof(tf_time_window_word_t);
+  return trail;
+}
+
+TF_INLINE tf_trail_held_t tf_time_window_held_(const tf_time_window_t *w) {
+  tf_trail_held_t held = {w->head, w->cnt};
+  return held;
+}
+
 /* A rolling window's parameters. */
 __attribute__((unused)) static const tf_param_spec_t TF_TIME_WINDOW_PARAMS[] = {
     TF_PARTS_PARAM_WINDOW, TF_PARTS_PARAM_CAPACITY};
@@ -202,6 +224,9 @@ __attribute__((unused)) static const tf_param_spec_t TF_TIME_WINDOW_PARAMS[] = {
       .update      = id##_update,                                                                  \
       .peek        = id##_peek,                                                                    \
       .reset       = id##_reset,                                                                   \
+      .trail_cnt   = 1,                                                                            \
+      .trail       = id##_trail,                                                                   \
+      .held        = id##_held,                                                                    \
       __VA_ARGS__,                                                                                 \
   }
 

@@ -102,6 +102,7 @@ TF_INLINE tf_err_t tf_trade_chain_init(void *state, const double *params, uint32
     s->last             = (tf_trade_link_t){0};                                                    \
     tf_time_window_reset(&s->window, value_cnt);                                                   \
   }                                                                                                \
+  TF_TIME_WINDOW_TRAIL(id, offsetof(tf_trade_chain_t, window), 1, value_cnt)                       \
   TF_TIME_WINDOW_DESCRIPTOR(id, .group = TF_GROUP_TRADE, .on = TF_ON_TRADE | TF_ON_TICK,           \
                             __VA_ARGS__)
 

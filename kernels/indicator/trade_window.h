@@ -71,6 +71,7 @@ TF_INLINE tf_indicator_result_t tf_trade_window_peek(const tf_time_window_t     
     return tf_time_window_init(state, params[0], params[1], value_cnt);                            \
   }                                                                                                \
   static void id##_reset(void *state) { tf_time_window_reset(state, value_cnt); }                  \
+  TF_TIME_WINDOW_TRAIL(id, 0, 1, value_cnt)                                                        \
   TF_TIME_WINDOW_DESCRIPTOR(id, .group = TF_GROUP_TRADE, .on = TF_ON_TRADE | TF_ON_TICK,           \
                             __VA_ARGS__)
 

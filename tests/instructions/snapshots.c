@@ -8,7 +8,8 @@
 #include "registry.h"
 
 #define EVENTS      4096u
-#define INSTRUMENTS 256u /* more than EVENTS copy */
+#define UNDER_WAY   (2 * TF_SNAPSHOT_EVENTS_BUSY) /* each of the second half brings a piece along */
+#define INSTRUMENTS 256u                          /* more than those copy */
 #define LEVELS      10u
 
 static tf_engine_t engine;
@@ -101,7 +102,10 @@ uint64_t snapshots_run(snapshots_case_t what) {
   if (what == SNAPSHOTS_COPY) {
     cnt = copy_all();
   } else {
-    if (what == SNAPSHOTS_UNDER_WAY) publish_book(&source, 0); /* it begins */
+    if (what == SNAPSHOTS_UNDER_WAY) {
+      publish_book(&source, 0); /* it begins */
+      cnt = UNDER_WAY;
+    }
     give_events(cnt);
   }
   tf_snapshot_live_stop(engine.snapshots);

@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 typedef enum snapshots_case {
-  SNAPSHOTS_NONE,      /* an event that nothing comes of, while none is under way: its look */
-  SNAPSHOTS_UNDER_WAY, /* the same, while one is: and a copy of an instrument in 64 of them */
-  SNAPSHOTS_COPY       /* an instrument with a book of ten levels, copied while nothing comes */
+  SNAPSHOTS_NONE, /* an event that nothing comes of, while none is under way: its look */
+  SNAPSHOTS_UNDER_WAY, /* the same, while one is: and in each other of them the piece that begins an instrument */
+  SNAPSHOTS_COPY /* an instrument with empty windows and a book of ten levels, copied while nothing comes */
 } snapshots_case_t;
 
 /* Returns how many events, or instruments; 0: it cannot be set up. */

@@ -6,6 +6,7 @@
 
 #include "boot/snapshot.h"
 #include "core/error.h"
+#include "file/folder.h"
 #include "file/sealed.h"
 
 #define PATH_BYTES 4096
@@ -38,7 +39,10 @@ static tf_err_t put(void *self, const char *name, const tf_snapshot_mark_t *mark
   if (err) return err;
   err = keep_last(name);
   if (!err && rename(next, name) != 0) err = TF_ERR(E_FILE_WRITE, "%s: %s", name, strerror(errno));
-  if (err) (void)unlink(next);
+  if (!err)
+    return tf_folder_sync(
+        name); /* where that fails both stand, under names that a loss of power may undo */
+  (void)unlink(next);
   return err;
 }
 

@@ -99,6 +99,39 @@ static void books_bars_and_strategies_go_on(void **state) {
       100);
 }
 
+/* Some slide, some merge, some have hardly begun. */
+static void windows_go_on(void **state) {
+  (void)state;
+  rig_decode_made();
+  cut_everywhere(
+      "features: [mid, \"volume(1s, 65536)\", \"vwap(10s, 16)\", \"ofi(2s, 40)\", \"ofi(300ms, "
+      "16)\",\n"
+      "  \"mlofi(1s, 2, 24)\", \"realised_spread(2s, 500ms, 20)\", \"roll(5s, 32)\",\n"
+      "  \"sma(mid, 20)\", \"sma(mid, 70)\", \"sma(mid, 33)\", \"lead_lag(100, 5s, "
+      "24)@*.BINANCE-SPOT\"]\n"
+      "strategies:\n"
+      "  - {name: a, buy: \"ofi(300ms,16) > 0\", sell: \"vwap(10s,16) > mid\", books: all}\n"
+      "sinks: [{type: kept}]\n",
+      100);
+}
+
+/* A MiB of places for an instrument, of which a few are held. */
+static void what_windows_do_not_hold_is_not_in_it(void **state) {
+  (void)state;
+  tf_config_t *config;
+  rig_piece_t  piece = {0};
+  rig_decode_made();
+  rig_load_config("features: [mid, \"volume(1s, 65536)\"]\n"
+                  "strategies:\n  - {name: a, buy: \"mid > 0\", books: all}\n"
+                  "sinks: [{type: kept}]\n"
+                  "engine: {instruments_max: 64}\n",
+                  &config);
+  rig_run_piece(config, 0, rig_tape.batch_cnt, &piece);
+  assert_true(piece.bytes < 256u << 10);
+  free(piece.snapshot);
+  tf_config_free(config);
+}
+
 static void instruments_that_read_one_another_go_on(void **state) {
   (void)state;
   rig_decode_made();
@@ -383,6 +416,8 @@ int main(void) {
   tf_clock_calibrate();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(books_bars_and_strategies_go_on),
+      cmocka_unit_test(windows_go_on),
+      cmocka_unit_test(what_windows_do_not_hold_is_not_in_it),
       cmocka_unit_test(instruments_that_read_one_another_go_on),
       cmocka_unit_test(models_over_windows_go_on),
       cmocka_unit_test(batches_of_ticks_go_on),

@@ -348,9 +348,36 @@ static void reset_gives_the_bytes_of_init(void **state) {
   }
 }
 
+/* An update wrote of each trail what it may: the newest entry, and one behind it; all where it turned. */
+static void expect_trails(const tf_indicator_t *d, const double *params, box_t was, box_t is) {
+  size_t end = 0;
+  for (uint32_t i = 0; i < d->trail_cnt; i++) {
+    const tf_trail_t      t      = d->trail(params, i);
+    const tf_trail_held_t before = d->held(state_of(was), i), after = d->held(state_of(is), i);
+    assert_true(t.begin_bytes >= end);
+    end = t.begin_bytes + (size_t)t.cap * t.entry_bytes;
+    assert_true(end <= is.bytes);
+    assert_true(before.head < t.cap && before.cnt <= t.cap);
+    assert_true(after.head < t.cap && after.cnt <= t.cap);
+    if (t.turns && before.cnt == t.cap) continue;
+    const uint32_t behind = (before.head + before.cnt) % t.cap;
+    const uint32_t newest = (behind + t.cap - 1) % t.cap;
+    const uint32_t moved  = ((after.head + after.cnt) % t.cap + t.cap - behind) % t.cap;
+    if (moved > 1) fail_msg("%s: trail %u goes on by %u entries at once", d->name, i, moved);
+    for (uint32_t at = 0; at < t.cap; at++) {
+      const size_t place = t.begin_bytes + (size_t)at * t.entry_bytes;
+      if (at != behind && (at != newest || before.cnt == 0) &&
+          memcmp((uint8_t *)state_of(was) + place, (uint8_t *)state_of(is) + place,
+                 t.entry_bytes) != 0)
+        fail_msg("%s: trail %u, which holds %u from %u on, is written at %u", d->name, i,
+                 before.cnt, before.head, at);
+    }
+  }
+}
+
 /* One call of a market indicator, with everything that must hold of it. */
-static void drive(const tf_indicator_t *d, box_t b, box_t copy, const script_market_t *m,
-                  uint32_t on) {
+static void drive(const tf_indicator_t *d, const double *params, box_t b, box_t copy,
+                  const script_market_t *m, uint32_t on) {
   double               seen[TF_INDICATOR_OUTPUTS_MAX], out[TF_INDICATOR_OUTPUTS_MAX];
   tf_indicator_input_t in = script_input(m, d, on);
   memcpy(state_of(copy), state_of(b), b.bytes);
@@ -359,6 +386,7 @@ static void drive(const tf_indicator_t *d, box_t b, box_t copy, const script_mar
   tf_indicator_result_t result = d->update(state_of(b), &in, out);
   assert_int_equal(foretold, result);
   if (result == TF_INDICATOR_REJECTED) assert_memory_equal(state_of(copy), state_of(b), b.bytes);
+  expect_trails(d, params, copy, b);
   if (on != TF_ON_TICK || result == TF_INDICATOR_REJECTED) return;
   for (uint32_t o = 0; o < d->output_cnt; o++) {
     if (bits(seen[o]) != bits(out[o])) {
@@ -384,9 +412,9 @@ static void market_peek_foretells_update_and_states_move(void **state) {
       script_market_init(&m);
       for (uint32_t k = 0; k < 400; k++) {
         uint32_t on = script_market_apply(&m, &events[k]);
-        if (d->on & on) drive(d, b, copy, &m, on);
-        if (d->on & TF_ON_PEER && m.peers[0].market) drive(d, b, copy, &m, TF_ON_PEER);
-        if (events[k].last) drive(d, b, copy, &m, TF_ON_TICK);
+        if (d->on & on) drive(d, params, b, copy, &m, on);
+        if (d->on & TF_ON_PEER && m.peers[0].market) drive(d, params, b, copy, &m, TF_ON_PEER);
+        if (events[k].last) drive(d, params, b, copy, &m, TF_ON_TICK);
         if (k % 29 == 0) b = box_move(d, params, b);
       }
       box_close(copy);
