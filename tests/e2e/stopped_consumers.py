@@ -3,7 +3,9 @@ consumer, and a journal, which is measured. Periods in which every consumer runs
 take turns. Latency is from a tick's intended send time, which follows from its number: when it was decided, and when it was handed to the sinks. Of the
 recording's beginning only this is known: the least delay of the run is counted as none.
 
-  python3 tests/e2e/stopped_consumers.py [--seconds 270] [--rate 2000] [--period 3] [--only unix,stdout]
+  python3 tests/e2e/stopped_consumers.py [--seconds 270] [--rate 2000] [--period 3] [--only unix,stdout] [--apart]
+
+--apart: as a lane is run, with a core that it shares with nothing but the exchange: all else has the other.
 
 Prints JSON: of each kind of period the medians of its periods' percentiles, in us, and how many times higher they are with stopped consumers,
 with the interval that holds 90 of 100 draws of as many periods, and what the same comparison says of running periods and running periods: what
@@ -128,11 +130,23 @@ class Engine(LiveEngine):
         return json.loads(text[text.index("{\n"):])
 
 
-def config_of(folder, exchange, sinks):
+LANE_CPU, OTHER_CPU = 0, 1
+
+
+@contextlib.contextmanager
+def on_cpu(cpu):
+    """What is started meanwhile, and its threads, run there; None: anywhere."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, before if cpu is None else {cpu})
+    yield
+    os.sched_setaffinity(0, before)
+
+
+def config_of(folder, exchange, sinks, lane_cpu):
     path = pathlib.Path(f"{folder}/config.yaml")
     path.write_text(json.dumps({
         "engine": {"profile": "basic", "decision_ring_slots": RING_SLOTS,
-                   "lanes": [{"stages": ["acquire", "buffer", "compute", "decide"]}, {"stages": ["emit"]}]},
+                   "lanes": [{"stages": ["acquire", "buffer", "compute", "decide"], "cpu": lane_cpu}, {"stages": ["emit"]}]},
         "feeds": [{"name": "f", "venue": "binance-spot", "url": exchange.url, "rest": exchange.rest, "channels": ["trade"],
                    "instruments": ["BTCUSDT"]}],
         "features": ["last"],
@@ -197,14 +211,16 @@ def ratio(above, below):
     return {"is": round(median(above) / median(below), 3), "from": round(draws[100], 3), "to": round(draws[1900], 3)}
 
 
-def measure(types, rate_hz, seconds, period_s):
+def measure(types, rate_hz, seconds, period_s, apart=False):
     """What stands still for a part of the time: the report, the engine's summary, how often the lane waited, the journal's sequences."""
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tickfuse-stopped-"))
         write_recording(f"{folder}/recording", rate_hz, seconds + 5)
+        with on_cpu(LANE_CPU if apart else None):
+            exchange = stack.enter_context(Exchange("--venue", "binance-spot", "--input", f"{folder}/recording"))
+        stack.enter_context(on_cpu(OTHER_CPU if apart else None))
         consumers = Consumers(folder, types, stack)
-        exchange = stack.enter_context(Exchange("--venue", "binance-spot", "--input", f"{folder}/recording"))
-        engine = stack.enter_context(Engine(config_of(folder, exchange, consumers.sinks), consumers))
+        engine = stack.enter_context(Engine(config_of(folder, exchange, consumers.sinks, LANE_CPU if apart else -1), consumers))
         wait_until(lambda: engine.count("tickfuse_decisions_total") > 0, 60, "decisions")
         periods = rotate(engine, consumers, seconds, period_s)
         metrics = engine.metrics()
@@ -225,12 +241,13 @@ def main():
     options.add_argument("--rate", type=int, default=2000)
     options.add_argument("--period", type=float, default=3)
     options.add_argument("--only", default=",".join(TYPES))
+    options.add_argument("--apart", action="store_true")
     options.add_argument("--receiver", type=int, help=argparse.SUPPRESS)
     got = options.parse_args()
     if got.receiver:
         Receiver(port=got.receiver)
         signal.pause()
-    print(json.dumps(measure(got.only.split(","), got.rate, got.seconds, got.period), indent=1))
+    print(json.dumps(measure(got.only.split(","), got.rate, got.seconds, got.period, got.apart), indent=1))
 
 
 if __name__ == "__main__":
