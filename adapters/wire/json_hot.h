@@ -13,7 +13,7 @@
  * place is kept, and where it is right again the position is taken from there. The comparison is
  * then a branch that the core predicts, not an operand that the next member waits for, and members
  * overlap. The empty asm keeps the compiler from seeing that the two are equal. (bench_decode,
- * EPYC Zen 5, gcc 12: a spot trade took 79 ns without any of this, 67 with the lengths of integers
+ * EPYC, gcc 12: a spot trade took 79 ns without any of this, 67 with the lengths of integers
  * and strings, and takes 40 with the forms of decimals too.) */
 TF_INLINE bool tf_json_hot_guess(uint32_t *bytes, uint8_t *guess_bytes) {
   uint32_t guessed = *guess_bytes;

@@ -295,7 +295,7 @@ tf_feature_wait_t tf_feature_plan_wait(const tf_feature_plan_t *plan, const void
 
 /* Asks for the lines of mem that its next tick will touch, and does not wait. Worth it where another instrument's were
  * touched last: 1,000 instruments in turn took 183 to 194 ns a tick without and 140 to 147 with it, ten 113 to 116 and 117
- * to 122, one 107 and 107 (64 features, three interleaved runs, EPYC Zen 5 at load 12, 2026-11-22). */
+ * to 122, one 107 and 107 (64 features, three interleaved runs, EPYC at load 12, 2026-11-22). */
 TF_INLINE void tf_feature_plan_fetch(const tf_feature_plan_t *plan, const void *mem) {
   const uint8_t *bytes = mem;
   for (size_t at = 0; at < plan->hot_bytes && at < TF_FEATURE_PLAN_FETCH_MAX; at += TF_LINE_BYTES)

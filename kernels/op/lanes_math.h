@@ -4,7 +4,7 @@
  *
  * The polynomials are minimax fits of our own (Lawson's iteration on Chebyshev nodes, relative
  * error). Greatest errors against libm in double, over all floats whose result does not saturate
- * (tests/kernels/op/test_activation.c with TF_TEST_EXHAUSTIVE=1, EPYC 9005, 2026-11): exp 0.99 units
+ * (tests/kernels/op/test_activation.c with TF_TEST_EXHAUSTIVE=1, EPYC, 2026-11): exp 0.99 units
  * in the last place, tanh 1.33, sigmoid 2.83. The test enforces the bounds below. */
 #ifndef TF_LANES_EXP_ULP_MAX
 #define TF_LANES_EXP_ULP_MAX     1.0

@@ -9,7 +9,7 @@
  * parts of one sum, and multiply and add are never contracted into FMA. So scalar, AVX2 and
  * AVX-512 agree bit for bit (tests/kernels/op checks it), and a replay on a laptop gives the
  * scores of the server. bench/bench_model.c measures what doing without FMA costs: nothing on an
- * EPYC 9005 (2026-11), which multiplies and adds on separate ports; not measured elsewhere.
+ * EPYC (2026-11), which multiplies and adds on separate ports; not measured elsewhere.
  *
  * Summation order of gemm: partial sum c (0..7) adds w[o][k] * x[k] for k = c, c+8, c+16, ...; then
  * ((p0+p1)+(p2+p3)) + ((p4+p5)+(p6+p7)), then + bias. Softmax adds its terms in the same way.
