@@ -3,7 +3,8 @@
  *   Nats-Msg-Id                 STREAM-SEQUENCE: two of one id within the stream's duplicate_window are one
  *   Tf-Writer                   which process wrote it, by a number of chance: an end of the stream that
  *                               another wrote, with numbers that we have on the way, ends the sink. So that it is
- *                               looked at, an id that was taken when we used it first ends the connection
+ *                               looked at, an id that was taken when we used it first ends the connection, and
+ *                               is another's whoever wrote what stands behind it
  *   Nats-Expected-Last-Msg-Id   the id of the record before: the server takes it behind that one only
  *   Nats-Expected-Last-Sequence instead, on the first of a connection: the stream's last sequence as it was
  *                               read just before. The server forgets the last id with its restart, if that
@@ -69,12 +70,13 @@ typedef struct nats {
   uint64_t       tail_seq, acked_seq;
   uint64_t       stream_seq; /* of the stream's last message when the tail was read */
   char           writer[TF_BROKER_WRITER_BYTES]; /* ours */
-  bool           is_tail_foreign;
-  bool           is_fenced;           /* off: the stream is a later epoch's */
-  step_t         step;                /* of an engine of a group */
-  uint64_t       sent_seq, again_seq; /* the highest ever sent, and on earlier connections */
-  uint64_t       chain_seq;           /* of the record sent last; 0: none on this connection yet */
-  uint64_t       flight_seqs[FLIGHT_CNT]; /* by token % FLIGHT_CNT */
+  uint64_t taken_seq; /* of ours, which somebody else had used when we used it first; 0: none */
+  bool     is_tail_foreign;
+  bool     is_fenced;                /* off: the stream is a later epoch's */
+  step_t   step;                     /* of an engine of a group */
+  uint64_t sent_seq, again_seq;      /* the highest ever sent, and on earlier connections */
+  uint64_t chain_seq;                /* of the record sent last; 0: none on this connection yet */
+  uint64_t flight_seqs[FLIGHT_CNT];  /* by token % FLIGHT_CNT */
   uint64_t flight_head, flight_tail; /* tokens: of the next sent, and of the oldest not acked */
   uint8_t *encoded;                  /* one record */
   char     reply[TF_NATS_REPLY_BYTES_MAX + TF_BYTES_PAD];
@@ -245,7 +247,10 @@ static void take_tail(nats_t *n, const tf_nats_reply_t *reply) {
     return;
   }
   ready(n, seq);
-  n->is_tail_foreign = reply->writer[0] && strcmp(reply->writer, n->writer) != 0;
+  /* The last may be ours again, behind one that is not: the server takes it by the id before it, whose ever that is. */
+  n->is_tail_foreign = (n->taken_seq && n->taken_seq <= seq) ||
+                       (reply->writer[0] && strcmp(reply->writer, n->writer) != 0);
+  n->taken_seq = 0;
 }
 
 static void take_refusal(nats_t *n, const tf_nats_reply_t *reply) {
@@ -316,6 +321,7 @@ static void take_ack(nats_t *n, const tf_nats_reply_t *reply, uint64_t token) {
     return;
   }
   if (reply->is_duplicate && seq > n->again_seq) {
+    n->taken_seq = seq;
     TROUBLE(n, "the id %s-%llu was taken when this sink used it first: another process writes here",
             n->broker.config->stream, (unsigned long long)seq);
     return;
