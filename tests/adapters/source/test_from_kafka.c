@@ -325,11 +325,11 @@ static void wrong_configs_are_refused_before_the_start(void **state) {
     uint32_t    partition_cnt, partition;
     tf_err_t    code;
   } cases[] = {
-      {NULL,            "events", "no broker",          0, 0, E_SOURCE_CONFIG},
-      {"kafka://a:1",   NULL,     "no stream",          0, 0, E_SOURCE_CONFIG},
-      {"kafka://a:1",   "a b",    "a topic has",        0, 0, E_SOURCE_CONFIG},
-      {"kafka://a",     "events", "kafka://HOST:PORT",  0, 0, E_BROKER_CONFIG},
-      {"kafka://a:1/2", "events", "its partition is 2", 4, 3, E_SOURCE_CONFIG},
+      {NULL,            "events", "no broker",             0, 0, E_SOURCE_CONFIG},
+      {"kafka://a:1",   NULL,     "no stream",             0, 0, E_SOURCE_CONFIG},
+      {"kafka://a:1",   "a b",    "a topic has",           0, 0, E_SOURCE_CONFIG},
+      {"kafka://a",     "events", "kafka://HOST:PORT",     0, 0, E_BROKER_CONFIG},
+      {"kafka://a:1/2", "events", "ends with partition 2", 4, 3, E_SOURCE_CONFIG},
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(cases); i++) {
     tf_intake_config_t wrong = {.name          = "wall",
