@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "broker/text.h"
 #include "core/error.h"
 
 #define WORDS_MAX 5u /* HMSG subject sid reply header-bytes; the total is the last */
@@ -39,12 +40,7 @@ static uint32_t split(const char *at, const char *end, const char *words[WORDS_M
 
 /* A word of digits alone, up to a blank or the end of the line. */
 static bool number_of(const char *at, const char *end, uint64_t max, uint64_t *number) {
-  for (*number = 0; at < end && *at != ' '; at++) {
-    if (*at < '0' || *at > '9') return false;
-    *number = *number * 10 + (uint64_t)(*at - '0');
-    if (*number > max) return false;
-  }
-  return true;
+  return tf_text_read_u64(&at, end, number) && (at == end || *at == ' ') && *number <= max;
 }
 
 static tf_err_t take_message(tf_nats_guard_t *g, line_t line, bool has_headers) {
