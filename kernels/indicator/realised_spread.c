@@ -148,9 +148,7 @@ TF_TIME_WINDOW_TRAIL(window, offsetof(realised_spread_t, window), 2, VALUE_CNT)
 /* Those that wait lie behind the window's entries. */
 static tf_trail_t trail(const double *params, uint32_t i) {
   tf_trail_t window = window_trail(params, 0);
-  if (i == 0) return window;
-  size_t begin = window.begin_bytes + (size_t)window.cap * window.entry_bytes;
-  return (tf_trail_t){begin, sizeof(waiting_t), window.cap, false};
+  return i == 0 ? window : tf_time_window_trail_behind(window, sizeof(waiting_t));
 }
 
 static tf_trail_held_t held(const void *state, uint32_t i) {

@@ -206,6 +206,13 @@ TF_INLINE tf_trail_held_t tf_time_window_held_(const tf_time_window_t *w) {
   return held;
 }
 
+/* Of a ring behind a window's entries, with as many places. */
+TF_INLINE tf_trail_t tf_time_window_trail_behind(tf_trail_t window, uint32_t entry_bytes) {
+  tf_trail_t trail = {window.begin_bytes + (size_t)window.cap * window.entry_bytes, entry_bytes,
+                      window.cap, false};
+  return trail;
+}
+
 /* A rolling window's parameters. */
 __attribute__((unused)) static const tf_param_spec_t TF_TIME_WINDOW_PARAMS[] = {
     TF_PARTS_PARAM_WINDOW, TF_PARTS_PARAM_CAPACITY};
