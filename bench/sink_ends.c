@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "client/tickfuse_client.h"
+#include "tf/reader.h"
 
 #define WAIT_S          60
 #define READ_BYTES      (1u << 16)
@@ -285,6 +286,13 @@ void sink_end_read_bytes(sink_end_t *end, uint64_t byte_cnt) {
 
 /* ---- their end ---- */
 
+/* Which stays behind its writer, for readers that come later. */
+static void unlink_stream(const char *name) {
+  char path[sizeof TF_STREAM_PREFIX + sizeof((sink_end_t *)NULL)->url];
+  snprintf(path, sizeof path, "%s%s", TF_STREAM_PREFIX, name);
+  unlink(path);
+}
+
 bool sink_end_wait(sink_end_t *end) {
   struct rusage used;
   int           status = 0;
@@ -292,6 +300,7 @@ bool sink_end_wait(sink_end_t *end) {
   end->fd = -1;
   if (end->is_server || end->pid == 0) return true;
   must(wait4(end->pid, &status, 0, &used) == end->pid, "wait4");
+  if (is_type(end, "shm")) unlink_stream(end->url);
   end->pid    = 0;
   end->cpu_ns = (uint64_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * TF_NS_PER_SEC +
                 (uint64_t)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * TF_NS_PER_US;

@@ -200,8 +200,12 @@ def head_of(path, seconds, target):
 def replayed(tickfuse, venue, path, tmp):
     """The decisions that the binary makes of it, one by one."""
     journal = os.path.join(tmp, "decisions.journal")
-    subprocess.run([tickfuse, "replay", CONFIG, "--input", f"{venue}:{path}", "--decisions", journal, "--json", "--set",
-                    f"sinks.0.path=test-oracle-{os.getpid()}"], check=True, capture_output=True, cwd=ROOT)
+    stream = f"test-oracle-{os.getpid()}"
+    try:
+        subprocess.run([tickfuse, "replay", CONFIG, "--input", f"{venue}:{path}", "--decisions", journal, "--json", "--set",
+                        f"sinks.0.path={stream}"], check=True, capture_output=True, cwd=ROOT)
+    finally:
+        pathlib.Path(f"/dev/shm/tickfuse.{stream}").unlink(missing_ok=True)  # it stays behind its writer, for readers
     process = subprocess.Popen([tickfuse, "tail", journal, "--json"], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     for line in process.stdout:
         yield json.loads(line)
