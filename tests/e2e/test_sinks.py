@@ -234,7 +234,7 @@ class StandStill(unittest.TestCase):
 
     def test_a_consumer_that_does_hold_the_lane_is_told(self):
         got = stopped_consumers.measure(["stdout"], rate_hz=2000, seconds=8, period_s=0.5, idle="sleep", held=True)
-        self.assertGreater(got["decided_us"]["stopped_to_running"]["p99_9"]["from"], 1.05, got)
+        self.assertGreater(got["decided_us"]["stopped_to_running"]["p50"]["from"], 10, got)  # half a period to a few ms
         self.assertEqual((got["ledger_residual"], got["journal_lost"]), (0, 0), got)
 
     def test_a_fifth_more_is_told_and_none_is_not_made_up(self):
