@@ -38,18 +38,21 @@ def run(*args, timeout=300, expect=0):
     return done.stdout, done.stderr
 
 
-def journal_records(path):
-    """{sequence: its 128 bytes}, of the format in adapters/file/journal_format.h."""
-    data, at, found = pathlib.Path(path).read_bytes(), 64, {}
+def journal_blocks(path):
+    """The records of each whole block, 128 bytes a decision, of the format in adapters/file/journal_format.h."""
+    data, at = memoryview(pathlib.Path(path).read_bytes()), 64
     while at + 64 <= len(data):
         magic, kind, cnt = struct.unpack_from("<III", data, at)
         assert magic == 0x424A4654, f"no block at byte {at}"
         at += 64
-        for i in range(cnt if kind == 1 else 0):
-            record = data[at + i * 128:at + (i + 1) * 128]
-            found[struct.unpack_from("<Q", record)[0]] = record
+        if kind == 1 and at + cnt * 128 <= len(data):
+            yield data[at:at + cnt * 128]
         at += cnt * 128
-    return found
+
+
+def journal_records(path):
+    """{sequence: its 128 bytes}"""
+    return {struct.unpack_from("<Q", block, at)[0]: bytes(block[at:at + 128]) for block in journal_blocks(path) for at in range(0, len(block), 128)}
 
 
 def shm_name():

@@ -12,6 +12,8 @@ import tempfile
 import time
 import unittest
 
+import numpy
+
 import brokers
 import destinations
 import stopped_consumers
@@ -222,13 +224,39 @@ class StandStill(unittest.TestCase):
 
     @unittest.skipUnless(all(map(shutil.which, ("nats-server", "redis-server", destinations.KAFKA_MOCK))), "not all servers are here")
     def test_no_lane_waits_and_the_live_consumer_loses_nothing(self):
-        got = stopped_consumers.measure(stopped_consumers.TYPES, rate_hz=2000, seconds=12, period_s=1.5)
+        got = stopped_consumers.measure(stopped_consumers.TYPES, rate_hz=2000, seconds=12, period_s=1.5, idle="sleep")
         self.assertGreaterEqual(got["periods"], 4)
         self.assertGreater(got["decisions"], 0)
-        self.assertEqual((got["lane_waits"], got["ledger_residual"], got["journal_lost"]), (0, 0, 0), got)
+        self.assertEqual((got["lane_dropped"], got["ledger_residual"], got["journal_lost"]), (0, 0, 0), got)
         lost = {name for name, counts in got["sinks"].items() if counts["dropped_full"] or counts["dropped_oldest"] or counts["client_dropped"]}
         self.assertIn("stdout", lost, "its pipe was never full: nothing stood still")
         self.assertNotIn("journal", lost)
+
+    def test_a_consumer_that_does_hold_the_lane_is_told(self):
+        got = stopped_consumers.measure(["stdout"], rate_hz=2000, seconds=8, period_s=0.5, idle="sleep", held=True)
+        self.assertGreater(got["decided_us"]["stopped_to_running"]["p50"]["from"], 10, got)  # half a period to a few ms
+        self.assertEqual((got["ledger_residual"], got["journal_lost"]), (0, 0), got)
+
+    def test_a_fifth_more_is_told_and_none_is_not_made_up(self):
+        """Of delays with a long tail that come together, as they do; a period's disturbances are its own."""
+        dice = numpy.random.default_rng(7)
+
+        def periods(scale):
+            return [(scale * 100 * numpy.repeat(1 + dice.pareto(3, 500), 5)).astype("u4") for _ in range(400)]
+
+        for scale in (1.0, 1.2):
+            got = stopped_consumers.ratios(periods(scale), periods(1.0), 300)
+            for name, row in got.items():
+                self.assertTrue(row["from"] < scale < row["to"], (name, row))
+                self.assertEqual(scale > 1, row["from"] > 1.05, (name, row))
+                self.assertEqual(row["to"] / row["from"] < 1.05**2, row["seconds_for_5_percent"] < 300, (name, row))
+
+    def test_what_met_another_process_is_left_out_and_nothing_else(self):
+        decisions = numpy.zeros(5, stopped_consumers.DECISION)
+        decisions["decided_wall"] = 100, 250, 410, 460, 700
+        decisions["decided"] = 10, 100, 200, 20, 10  # the second was on its way when the core was taken, the third came meanwhile
+        left = stopped_consumers.without(decisions, numpy.array([(200, 300), (500, 600)], "u8"))
+        self.assertEqual(left["decided_wall"].tolist(), [100, 460, 700])
 
 
 @unittest.skipUnless(shutil.which("redis-server"), "no redis-server here")

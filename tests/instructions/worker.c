@@ -1,6 +1,6 @@
 /* What a tick costs a lane that asks a worker, for callgrind as universe.c does it: the row of a model's inputs, or the market, where
  * the worker computes features (features: gpu), with so many values handed over. The answer lies there already: what waiting costs is the
- * worker's affair. Prints how many ticks each dump stands for. */
+ * worker's affair. It carries the rows of sinks.c too. Prints how many ticks or decisions each dump stands for. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "serve/child_market.h"
 #include "serve/child_state.h"
+#include "sinks.h"
 
 #define TICKS       1024u
 #define INSTRUMENTS 64u
@@ -140,6 +141,7 @@ int main(void) {
   market(8);
   market(TF_MARKET_ROW_HANDED_MAX);
   event();
+  sinks_run(TICKS);
   printf("%u\n", TICKS);
   return 0;
 }
