@@ -6,7 +6,8 @@
  *        v                       v                      does not fit before the ring's end lies at its beginning,
  *   ..|//|///////|///////|//////|   |   |..             behind an entry that says to skip what is left.
  *
- * Writer: the intake's thread. Reader: acquire's. Memory is the caller's, sized at start. No call waits or allocates.
+ * Writer: the intake's thread. Reader: acquire's. Memory is the caller's, sized at start. No call waits or allocates; a put
+ * makes a system call where it has a bell, and only for a reader that sleeps.
  * Indices are bytes, 64 bits, monotone; place = index mod capacity. Each side keeps a private copy of the other's and
  * reads the shared one only where the copy says full or empty. */
 #ifndef TF_SOURCE_INBOX_H
