@@ -61,7 +61,7 @@ static double cpu_ns(void) {
 static double ns_of(bool whole, uint32_t word_cnt, uint32_t cnt) {
   static char       text[TF_TEXT_BYTES_MAX];
   tf_text_reading_t reading;
-  float             embedding[TF_TEXT_EMBEDDING_MAX];
+  float             embedding[TF_TEXT_OUTPUTS_MAX];
   static double     values[RUNS_MAX];
   bool              is_cut;
   const uint32_t    bytes = make_text(word_cnt, 7, text), repeats = whole ? 1 : REPEATS;

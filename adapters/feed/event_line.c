@@ -1,5 +1,6 @@
 #include "feed/event_line.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/hash.h"
@@ -369,9 +370,10 @@ static bool read_answer(scan_t *s) {
   e->kind           = TF_EVENT_TEXT;
   if (!u64_of(s, ID, &e->u.text.id) || !u32_of(s, SOURCE, &e->u.text.source)) return false;
   if (value_of(s, MISS)) return read_miss(s);
+  e->u.text.novelty = NAN; /* no model embedded it */
   if (!float_of(s, SCORE, &e->u.text.score) || !float_of(s, CONFIDENCE, &e->u.text.confidence) ||
-      !float_of(s, NOVELTY, &e->u.text.novelty) || !u32_of(s, LABEL, &label) ||
-      !read_hash(s, &e->u.text.model_hash))
+      (value_of(s, NOVELTY) && !float_of(s, NOVELTY, &e->u.text.novelty)) ||
+      !u32_of(s, LABEL, &label) || !read_hash(s, &e->u.text.model_hash))
     return false;
   e->u.text.label = (uint16_t)label;
   return label <= UINT16_MAX ? true : refuse_key(s, TF_REJECT_NUMBER, LABEL);

@@ -12,7 +12,7 @@
  *   ticker  last_price*, volume, mark_price, funding_rate
  *   status  book_state*, apply_from, gap_first, gap_last; or trading*, tick_size, lot_size
  *   text    text*, id, source: handed to those that read texts (tf/text.h); or what models said of one: id, source, and
- *           score*, confidence*, novelty*, label, model_hash*, or miss*
+ *           score*, confidence*, novelty, label, model_hash*, or miss*
  *
  * Prices and quantities are decimals, as strings or as numbers, kept as sent; ids and sequences numbers without sign, or
  * strings of digits. Other keys are passed over, of a key that comes twice the first counts, null is as good as absent

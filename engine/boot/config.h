@@ -275,10 +275,20 @@ typedef struct tf_config_universe {
 #include "boot/config_keys.def"
 } tf_config_universe_t;
 
-typedef struct tf_config_reader {
-#define READER_KEY TF_CONFIG_FIELD_
+typedef struct tf_config_text_model {
+#define TEXT_MODEL_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_text_model_t;
+
+typedef struct tf_config_reader { /* and classifier, embedder */
+#define READER_KEY   TF_CONFIG_FIELD_
+#define READER_GROUP TF_CONFIG_GROUP_
 #include "boot/config_keys.def"
 } tf_config_reader_t;
+
+TF_INLINE bool tf_config_text_model_is_given(const tf_config_text_model_t *model) {
+  return model->file || model->registry;
+}
 
 typedef struct tf_config_feature {
 #define FEATURE_KEY TF_CONFIG_FIELD_

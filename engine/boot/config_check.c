@@ -517,19 +517,37 @@ static void check_model_file(tf_config_t *config, uint32_t i) {
 }
 
 /* A name that a model has is ambiguous in commands. */
-static void check_texts(tf_config_t *config) {
-  const tf_config_reader_t *t = &config->texts;
+static void check_text_model(tf_config_t *config, const char *role,
+                             const tf_config_text_model_t *t) {
+  char path[TF_CONFIG_PATH_BYTES];
+  snprintf(path, sizeof path, "texts.%s.file", role);
   if (t->file && t->registry)
-    report(config, E_CONFIG_CONFLICT, "texts.file", "one of file and registry is wanted");
+    report(config, E_CONFIG_CONFLICT, path, "one of file and registry is wanted");
+  snprintf(path, sizeof path, "texts.%s.version", role);
   if (t->version && !t->registry)
-    report(config, E_CONFIG_CONFLICT, "texts.version",
-           "versions are of a registry; a file is itself");
+    report(config, E_CONFIG_CONFLICT, path, "versions are of a registry; a file is itself");
+  snprintf(path, sizeof path, "texts.%s.sha256", role);
   if (t->sha256 && strspn(t->sha256, "0123456789abcdefABCDEF") != strlen(t->sha256))
-    report(config, E_CONFIG_VALUE, "texts.sha256", "found \"%s\"; 64 hex digits are wanted",
-           t->sha256);
-  for (uint32_t i = 0; i < config->model_cnt && t->registry; i++)
+    report(config, E_CONFIG_VALUE, path, "found \"%s\"; 64 hex digits are wanted", t->sha256);
+  snprintf(path, sizeof path, "texts.%s.registry", role);
+  if (t->registry && !t->name)
+    report(config, E_CONFIG_CONFLICT, path, "a name is wanted: whose versions it has");
+  snprintf(path, sizeof path, "texts.%s.name", role);
+  for (uint32_t i = 0; i < config->model_cnt && t->registry && t->name; i++)
     if (config->models[i].name && strcmp(config->models[i].name, t->name) == 0)
-      report(config, E_CONFIG_CONFLICT, "texts.name", "models[%u] is called %s, too", i, t->name);
+      report(config, E_CONFIG_CONFLICT, path, "models[%u] is called %s, too", i, t->name);
+}
+
+static void check_texts(tf_config_t *config) {
+  const tf_config_text_model_t *c = &config->texts.classifier, *e = &config->texts.embedder;
+  check_text_model(config, "classifier", c);
+  check_text_model(config, "embedder", e);
+  if (tf_config_text_model_is_given(e) && !tf_config_text_model_is_given(c))
+    report(config, E_CONFIG_CONFLICT, "texts.embedder",
+           "a classifier is wanted, too: texts.classifier");
+  if (c->registry && c->name && e->registry && e->name && strcmp(c->name, e->name) == 0)
+    report(config, E_CONFIG_CONFLICT, "texts.embedder.name", "the classifier is called %s, too",
+           e->name);
 }
 
 /* What of an ensemble's keys goes with what. */

@@ -96,11 +96,21 @@ static const tf_config_key_t universe_keys[] = {
 };
 SECTION_(universe, universe_keys, NULL, 0);
 
+static const tf_config_key_t text_model_keys[] = {
+#define TEXT_MODEL_KEY(...) KEY_(tf_config_text_model_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(text_model, text_model_keys, NULL, 0);
+
 static const tf_config_key_t reader_keys[] = {
 #define READER_KEY(...) KEY_(tf_config_reader_t, __VA_ARGS__)
 #include "boot/config_keys.def"
 };
-SECTION_(reader, reader_keys, NULL, 0);
+static const tf_config_group_t reader_groups[] = {
+#define READER_GROUP(...) GROUP_(tf_config_reader_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(reader, reader_keys, reader_groups, TF_ARRAY_CNT(reader_groups));
 
 static const tf_config_key_t feature_keys[] = {
 #define FEATURE_KEY(...) KEY_(tf_config_feature_t, __VA_ARGS__)

@@ -203,22 +203,39 @@ static tf_err_t publish_for_models(void *self, const tf_event_t *event, uint64_t
 
 /* ---- models ---- */
 
-/* Those of rows, then that of texts. */
-static json_t *list_models(tf_model_server_t *server, tf_text_models_t *texts) {
-  json_t *list = server ? tf_model_server_list(server) : json_array();
-  if (texts) json_array_append_new(list, tf_text_models_row(texts));
+/* Of texts, those of a registry; NULL: there is none. */
+static tf_text_models_t *texts_of(const tf_engine_t *e, tf_texts_role_t role) {
+  tf_text_models_t *models = tf_text_source_models(e->texts, role);
+  return models && tf_text_models_has_registry(models) ? models : NULL;
+}
+
+/* Those of rows, then those of texts. */
+static json_t *list_models(const tf_engine_t *e) {
+  json_t *list = e->model_server ? tf_model_server_list(e->model_server) : json_array();
+  for (tf_texts_role_t role = 0; role < TF_TEXTS_ROLE_CNT; role++)
+    if (texts_of(e, role)) json_array_append_new(list, tf_text_models_row(texts_of(e, role)));
   return list;
+}
+
+static tf_err_t request_model(const tf_engine_t *e, const tf_model_request_t *request) {
+  for (tf_texts_role_t role = 0; role < TF_TEXTS_ROLE_CNT; role++) {
+    tf_text_models_t *texts = texts_of(e, role);
+    if (texts && strcmp(request->model, tf_text_models_name(texts)) == 0)
+      return tf_text_models_request(texts, request);
+  }
+  if (e->model_server) return tf_model_server_request(e->model_server, request);
+  return TF_ERR(E_CONTROL_REQUEST,
+                "no model of a registry is called \"%.31s\"; model list names them",
+                request->model);
 }
 
 static tf_err_t tell_models(const tf_control_t *c, const tf_control_request_t *r, json_t *answer) {
   const tf_engine_t *e       = c->config.engine;
-  tf_model_server_t *server  = e->model_server;
-  tf_text_models_t  *texts   = e->config->texts.registry ? tf_text_source_models(e->texts) : NULL;
   tf_model_request_t request = {.version = r->version, .share = r->share};
-  if (!server && !texts)
+  if (!e->model_server && !texts_of(e, TF_TEXTS_CLASSIFIER) && !texts_of(e, TF_TEXTS_EMBEDDER))
     return TF_ERR(E_CONTROL_REQUEST,
-                  "no model is of a registry: models[].registry or texts.registry in the config "
-                  "makes one swappable");
+                  "no model is of a registry: models[].registry, texts.classifier.registry or "
+                  "texts.embedder.registry in the config makes one swappable");
   memcpy(request.model, r->model, sizeof request.model);
   memcpy(request.sha256, r->sha256, sizeof request.sha256);
   static const struct {
@@ -235,12 +252,8 @@ static tf_err_t tell_models(const tf_control_t *c, const tf_control_request_t *r
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(verbs); i++)
     if (!strcmp(r->verb, verbs[i].verb)) request.verb = verbs[i].is;
-  const bool is_list  = !strcmp(r->verb, "list");
-  const bool is_texts = texts && (!server || !strcmp(r->model, e->config->texts.name));
-  tf_err_t   err      = is_list    ? TF_OK
-                        : is_texts ? tf_text_models_request(texts, &request)
-                                   : tf_model_server_request(server, &request);
-  if (!err) json_object_set_new(answer, "models", list_models(server, texts));
+  tf_err_t err = strcmp(r->verb, "list") == 0 ? TF_OK : request_model(e, &request);
+  if (!err) json_object_set_new(answer, "models", list_models(e));
   return err;
 }
 

@@ -225,11 +225,13 @@ static void note_models(const tf_engine_t *e, tf_snapshot_model_t *rows) {
   }
 }
 
-static void note_texts(const tf_engine_t *e, tf_snapshot_model_t *row) {
-  const tf_text_models_t *models = tf_text_source_models(e->texts);
-  if (!models || !e->config->texts.registry) return;
-  snprintf(row->name, sizeof row->name, "%s", e->config->texts.name);
-  tf_text_models_serving(models, &row->version, &row->hash);
+static void note_texts(const tf_engine_t *e, tf_snapshot_model_t *rows) {
+  for (tf_texts_role_t role = 0; role < TF_TEXTS_ROLE_CNT; role++) {
+    const tf_text_models_t *models = tf_text_source_models(e->texts, role);
+    if (!models || !tf_text_models_has_registry(models)) continue;
+    snprintf(rows[role].name, sizeof rows[role].name, "%s", tf_text_models_name(models));
+    tf_text_models_serving(models, &rows[role].version, &rows[role].hash);
+  }
 }
 
 void tf_snapshot_begin_head(const tf_engine_t *e, const tf_snapshot_sizes_t *sizes,
@@ -249,7 +251,7 @@ void tf_snapshot_begin_head(const tf_engine_t *e, const tf_snapshot_sizes_t *siz
   head->mark.schema = fold_bytes(TF_HASH_SEED, head->parts, sizeof head->parts);
   if (why) snprintf(head->why_not, sizeof head->why_not, "%s", why);
   note_models(e, head->models);
-  note_texts(e, &head->texts);
+  note_texts(e, head->texts);
 }
 
 static uint64_t digest_of(const tf_snapshot_head_t *head, size_t bytes_cnt) {
@@ -308,10 +310,11 @@ const tf_snapshot_model_t *tf_snapshot_find_model(const void *bytes, size_t byte
 }
 
 const tf_snapshot_model_t *tf_snapshot_find_texts(const void *bytes, size_t bytes_cnt,
-                                                  const char *name) {
+                                                  tf_texts_role_t role, const char *name) {
   const tf_snapshot_head_t *head = bytes; /* malloc'd, so aligned */
   if (!head || bytes_cnt < sizeof *head) return NULL;
-  return strncmp(head->texts.name, name, sizeof head->texts.name) == 0 ? &head->texts : NULL;
+  const tf_snapshot_model_t *row = &head->texts[role];
+  return strncmp(row->name, name, sizeof row->name) == 0 ? row : NULL;
 }
 
 static tf_err_t check_bytes(const tf_snapshot_head_t *head, size_t bytes_cnt) {

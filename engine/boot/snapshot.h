@@ -9,7 +9,7 @@
  *            that was never stopped: the same bits in their first lines, ingest_seq and decision_seq included. Sinks that hold some of
  *            them already drop these, and refuse one that is another (E_SINK_FENCED).
  *
- * Either way: of each model of a registry, that of texts too, the version that served. A model that is one an instrument begins with its base, whose window is
+ * Either way: of each model of a registry, those of texts too, the version that served. A model that is one an instrument begins with its base, whose window is
  * made of its rows, and so cannot be gone on from exactly; nor can a lane that sheds, or one with a version on trial.
  *
  * Layout: a head, acquire's part, the lane's, then a record an instrument, each with its bytes first; no pointers; of windows and books what
@@ -25,8 +25,9 @@
 #include "boot/engine.h"
 #include "boot/snapshot_store.h"
 #include "core/walk.h"
+#include "serve/texts.h"
 
-#define TF_SNAPSHOT_VERSION 9
+#define TF_SNAPSHOT_VERSION 10
 
 /* What gives the bytes their meaning. */
 typedef enum tf_snapshot_part {
@@ -60,11 +61,11 @@ typedef struct tf_snapshot_head {
   uint64_t parts[TF_SNAPSHOT_PART_CNT]; /* a hash of each; mark.schema is over all */
 
   tf_snapshot_model_t models[TF_MODELS_MAX];
-  tf_snapshot_model_t texts; /* the model of texts, likewise */
+  tf_snapshot_model_t texts[TF_TEXTS_ROLE_CNT]; /* those of texts, likewise */
 } tf_snapshot_head_t;
 
 TF_STATIC_ASSERT(sizeof(tf_snapshot_model_t) == 64 &&
-                     sizeof(tf_snapshot_head_t) == 208 + 64 * (TF_MODELS_MAX + 1),
+                     sizeof(tf_snapshot_head_t) == 208 + 64 * (TF_MODELS_MAX + 2),
                  "part of the snapshot's format");
 
 /* Enough for every instrument that the engine has room for, each with full windows and a full book that waits for its snapshot. */
@@ -78,9 +79,9 @@ size_t tf_snapshot_take(tf_engine_t *engine, void *bytes, size_t room);
 const tf_snapshot_model_t *tf_snapshot_find_model(const void *bytes, size_t bytes_cnt,
                                                   const char *name);
 
-/* Likewise of the model of texts. */
+/* Likewise of a model of texts. */
 const tf_snapshot_model_t *tf_snapshot_find_texts(const void *bytes, size_t bytes_cnt,
-                                                  const char *name);
+                                                  tf_texts_role_t role, const char *name);
 
 /* Whose it is, and where it stands. E_BOOT_SNAPSHOT: cut short, or changed. */
 tf_err_t tf_snapshot_read_mark(const void *bytes, size_t bytes_cnt, tf_snapshot_mark_t *mark);

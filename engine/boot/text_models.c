@@ -20,6 +20,11 @@ typedef struct row {
 
 struct tf_text_models {
   const tf_engine_t *engine;
+  tf_texts_role_t    role;
+  bool               embeds; /* its embedding is compared */
+
+  const tf_config_text_model_t *config;
+
   tf_texts_t        *texts;
   pthread_t          thread;
   bool               is_started;
@@ -35,29 +40,56 @@ struct tf_text_models {
   char               refusal_text[512];
 };
 
+/* ---- roles ---- */
+
+const char *tf_text_models_role(tf_texts_role_t role) {
+  static const char *const words[TF_TEXTS_ROLE_CNT] = {"classifier", "embedder"};
+  return words[role];
+}
+
+const tf_config_text_model_t *tf_text_models_config(const tf_engine_t *e, tf_texts_role_t role) {
+  const tf_config_reader_t *texts = &e->config->texts;
+  return role == TF_TEXTS_EMBEDDER ? &texts->embedder : &texts->classifier;
+}
+
+bool        tf_text_models_has_registry(const tf_text_models_t *m) { return m->config->registry; }
+const char *tf_text_models_name(const tf_text_models_t *m) { return m->config->name; }
+
 /* ---- one version ---- */
 
-static tf_err_t load_file(const tf_engine_t *e, const char *path, const char *pin,
+static tf_err_t check_role(const tf_text_models_t *m, const tf_text_model_t *model) {
+  if (m->role == TF_TEXTS_CLASSIFIER && model->label_cnt == 0)
+    return TF_ERR(E_MODEL_SCHEMA, "model %s has no labels: it is an embedder, for texts.embedder",
+                  model->name);
+  if (m->role == TF_TEXTS_EMBEDDER && model->embedding_cnt == 0)
+    return TF_ERR(E_MODEL_SCHEMA,
+                  "model %s has no embedding: it is a classifier, for texts.classifier",
+                  model->name);
+  return TF_OK;
+}
+
+static tf_err_t load_file(const tf_text_models_t *m, const char *path, const char *pin,
                           tf_text_model_t **model) {
-  const tf_config_reader_t *c       = &e->config->texts;
-  tf_model_options_t        options = {.precision = TF_PRECISION_AUTO,
-                                       .error_max = (double)c->error_max_ppm * 1e-6};
-  if (c->precision != TF_CONFIG_PRECISION_AUTO)
-    options.precision = (tf_precision_t)(c->precision - TF_CONFIG_PRECISION_FP32);
-  tf_err_t err = e->registry->texts->load(path, &options, model);
+  const tf_text_loader_t *loader  = m->engine->registry->texts;
+  tf_model_options_t      options = {.precision = TF_PRECISION_AUTO,
+                                     .error_max = (double)m->config->error_max_ppm * 1e-6};
+  if (m->config->precision != TF_CONFIG_PRECISION_AUTO)
+    options.precision = (tf_precision_t)(m->config->precision - TF_CONFIG_PRECISION_FP32);
+  tf_err_t err = loader->load(path, &options, model);
   if (!err) err = tf_models_dir_check_pin(path, (*model)->sha256_hex, pin);
+  if (!err) err = check_role(m, *model);
   if (err) {
-    e->registry->texts->unload(*model);
+    loader->unload(*model);
     *model = NULL;
   }
   return err;
 }
 
 /* number 0: the newest. */
-static tf_err_t find_version(const tf_engine_t *e, uint32_t number, uint32_t *found,
+static tf_err_t find_version(const tf_text_models_t *m, uint32_t number, uint32_t *found,
                              char path[TF_MODELS_DIR_PATH_BYTES]) {
-  const tf_config_reader_t *c   = &e->config->texts;
-  tf_err_t                  err = tf_models_dir_find(c->registry, c->name, number, found);
+  const tf_config_text_model_t *c   = m->config;
+  tf_err_t                      err = tf_models_dir_find(c->registry, c->name, number, found);
   if (!err) tf_models_dir_path(c->registry, c->name, *found, path);
   return err;
 }
@@ -76,15 +108,16 @@ void tf_text_models_serving(const tf_text_models_t *m, uint64_t *version, uint32
   *hash               = (uint32_t)word;
 }
 
-/* Rules read labels by number, and memory has room for embeddings of one width. */
-static tf_err_t check_fit(const tf_text_model_t *old, const tf_text_model_t *model) {
-  bool same = old->label_cnt == model->label_cnt;
+/* Rules read labels by number, and memory has room for embeddings of one width. Of what the role is not for, nothing is asked. */
+static tf_err_t check_fit(const tf_text_models_t *m, const tf_text_model_t *model) {
+  const tf_text_model_t *old  = m->rows[m->serving].model;
+  bool                   same = old->label_cnt == model->label_cnt;
   for (uint32_t i = 0; i < old->label_cnt && same; i++)
     same = strcmp(old->labels[i], model->labels[i]) == 0;
-  if (!same)
+  if (m->role == TF_TEXTS_CLASSIFIER && !same)
     return TF_ERR(E_MODEL_SCHEMA, "its labels are not those of what reads, in that order: rules "
                                   "know them by number; it wants a start");
-  if (old->embedding_cnt != model->embedding_cnt)
+  if (m->embeds && old->embedding_cnt != model->embedding_cnt)
     return TF_ERR(E_MODEL_SCHEMA, "an embedding of %u values; what reads has %u: it wants a start",
                   model->embedding_cnt, old->embedding_cnt);
   return TF_OK;
@@ -104,31 +137,39 @@ static bool is_stopping(tf_text_models_t *m) {
   return stopping;
 }
 
-/* The row's version reads. False: the engine stops. */
-static bool let_read(tf_text_models_t *m, uint32_t row) {
-  tf_texts_offer(m->texts, row);
-  while (!tf_texts_has_told(m->texts)) {
+/* Until what was offered is told. False: the engine stops. */
+static bool wait_told(tf_text_models_t *m) {
+  while (!tf_texts_has_told(m->texts, m->role)) {
     if (is_stopping(m)) return false;
     nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
   }
+  return true;
+}
+
+/* The row's version reads. False: the engine stops. */
+static bool let_read(tf_text_models_t *m, uint32_t row) {
+  if (!wait_told(m)) return false; /* that of an embedder's start */
+  tf_texts_offer(m->texts, m->role, row);
+  if (!wait_told(m)) return false;
   pthread_mutex_lock(&m->lock);
   m->previous = m->serving;
   set_serving(m, row);
   m->swaps++;
   pthread_mutex_unlock(&m->lock);
-  tf_log(TF_LOG_NOTICE, "texts_swapped", "model=%s version=%u sha256=%.12s",
-         m->engine->config->texts.name, m->rows[row].number, m->rows[row].model->sha256_hex);
+  tf_log(TF_LOG_NOTICE, "texts_swapped", "role=%s model=%s version=%u sha256=%.12s",
+         tf_text_models_role(m->role), m->config->name, m->rows[row].number,
+         m->rows[row].model->sha256_hex);
   return true;
 }
 
 static tf_err_t load_newer(const tf_text_models_t *m, const tf_model_request_t *r, row_t *row) {
   const uint32_t before = m->rows[m->serving].number;
   char           path[TF_MODELS_DIR_PATH_BYTES];
-  tf_err_t       err = find_version(m->engine, r->version, &row->number, path);
+  tf_err_t       err = find_version(m, r->version, &row->number, path);
   if (!err && row->number <= before)
     return TF_ERR(E_MODEL_VERSION, "version %u reads; a newer one is wanted, or a rollback",
                   before);
-  return err ? err : load_file(m->engine, path, *r->sha256 ? r->sha256 : NULL, &row->model);
+  return err ? err : load_file(m, path, *r->sha256 ? r->sha256 : NULL, &row->model);
 }
 
 static tf_err_t swap(tf_text_models_t *m, const tf_model_request_t *r) {
@@ -136,15 +177,15 @@ static tf_err_t swap(tf_text_models_t *m, const tf_model_request_t *r) {
   row_t    row      = {0};
   while (free_row == m->serving || free_row == m->previous) free_row++;
   tf_err_t err = load_newer(m, r, &row);
-  if (!err) err = check_fit(m->rows[m->serving].model, row.model);
+  if (!err) err = check_fit(m, row.model);
   if (!err) {
     empty_row(m, &m->rows[free_row]);
-    err = tf_texts_fill(m->texts, free_row, row.model, row.number);
+    err = tf_texts_fill(m->texts, m->role, free_row, &(tf_texts_version_t){row.model, row.number});
   }
   if (err) {
     const uint32_t number = row.number ? row.number : r->version;
     empty_row(m, &row);
-    return tf_error_add(err, "%s, version %u", m->engine->config->texts.name, number);
+    return tf_error_add(err, "%s, version %u", m->config->name, number);
   }
   m->rows[free_row] = row;
   (void)let_read(m, free_row);
@@ -187,11 +228,6 @@ static void *run_thread(void *self) {
 /* ---- anybody ---- */
 
 static tf_err_t check_request(const tf_text_models_t *m, const tf_model_request_t *r) {
-  if (strcmp(r->model, m->engine->config->texts.name) != 0)
-    return TF_ERR(E_CONTROL_REQUEST,
-                  "no model of a registry is called \"%.31s\"; model list names "
-                  "them",
-                  r->model);
   if (r->verb != TF_MODEL_SWAP && r->verb != TF_MODEL_ROLLBACK)
     return TF_ERR(E_CONTROL_REQUEST,
                   "model %s reads texts: it is swapped and rolled back; there is no version beside "
@@ -220,11 +256,12 @@ json_t *tf_text_models_row(tf_text_models_t *m) {
   const row_t *serving = &m->rows[m->serving];
   json_t      *previous =
       m->previous == NO_ROW ? json_null() : json_integer(m->rows[m->previous].number);
-  json_t *row = json_pack("{ss sI ss ss sn so sI sI sI}", "name", m->engine->config->texts.name,
-                          "version", (json_int_t)serving->number, "sha256",
-                          serving->model->sha256_hex, "state", m->is_busy ? "swapping" : "idle",
-                          "beside", "previous", previous, "swaps", (json_int_t)m->swaps, "refused",
-                          (json_int_t)m->refused, "rollbacks", (json_int_t)m->rollbacks);
+  json_t *row =
+      json_pack("{ss ss sI ss ss sn so sI sI sI}", "name", m->config->name, "role",
+                tf_text_models_role(m->role), "version", (json_int_t)serving->number, "sha256",
+                serving->model->sha256_hex, "state", m->is_busy ? "swapping" : "idle", "beside",
+                "previous", previous, "swaps", (json_int_t)m->swaps, "refused",
+                (json_int_t)m->refused, "rollbacks", (json_int_t)m->rollbacks);
   if (m->refusal) {
     json_object_set_new(row, "refusal", json_string(tf_error_name(m->refusal)));
     json_object_set_new(row, "refusal_text", json_string(m->refusal_text));
@@ -233,33 +270,36 @@ json_t *tf_text_models_row(tf_text_models_t *m) {
   return row;
 }
 
-void tf_text_models_describe(tf_text_models_t *m, json_t *root) {
+json_t *tf_text_models_describe(tf_text_models_t *m) {
   json_t *labels = json_array();
   pthread_mutex_lock(&m->lock);
   const row_t *row = &m->rows[m->serving];
-  for (uint32_t i = 0; i < row->model->label_cnt; i++)
+  for (uint32_t i = 0; i < row->model->label_cnt && m->role == TF_TEXTS_CLASSIFIER; i++)
     json_array_append_new(labels, json_string(row->model->labels[i]));
-  json_object_set_new(root, "model", json_string(row->model->name));
-  json_object_set_new(root, "sha256", json_string(row->model->sha256_hex));
-  if (row->number) json_object_set_new(root, "version", json_integer(row->number));
-  if (row->number) json_object_set_new(root, "swaps", json_integer((json_int_t)m->swaps));
+  json_t *about = json_pack("{ss ss}", "model", row->model->name, "sha256", row->model->sha256_hex);
+  if (row->number) json_object_set_new(about, "version", json_integer(row->number));
+  if (row->number) json_object_set_new(about, "swaps", json_integer((json_int_t)m->swaps));
+  if (m->embeds) json_object_set_new(about, "embedding", json_integer(row->model->embedding_cnt));
   pthread_mutex_unlock(&m->lock);
-  json_object_set_new(root, "labels", labels);
+  if (m->role == TF_TEXTS_CLASSIFIER) json_object_set(about, "labels", labels);
+  json_decref(labels);
+  return about;
 }
 
 /* ---- lifetime ---- */
 
 /* The version that read when the snapshot was taken. False: there is none, or it is not to be had any more as it was. */
-static bool load_served(const tf_engine_t *e, row_t *row) {
-  const tf_config_reader_t  *c = &e->config->texts;
-  const tf_snapshot_model_t *was =
-      tf_snapshot_find_texts(e->options.snapshot, e->options.snapshot_bytes, c->name);
+static bool load_served(const tf_text_models_t *m, row_t *row) {
+  const tf_engine_t            *e = m->engine;
+  const tf_config_text_model_t *c = m->config;
+  const tf_snapshot_model_t    *was =
+      tf_snapshot_find_texts(e->options.snapshot, e->options.snapshot_bytes, m->role, c->name);
   char path[TF_MODELS_DIR_PATH_BYTES];
   if (!was || c->sha256 || was->version == 0 || was->version > TF_MODELS_DIR_VERSION_MAX)
     return false;
   row->number = (uint32_t)was->version;
   tf_models_dir_path(c->registry, c->name, row->number, path);
-  tf_err_t err = load_file(e, path, NULL, &row->model);
+  tf_err_t err = load_file(m, path, NULL, &row->model);
   if (!err && row->model->hash != was->hash)
     err = TF_ERR(E_MODEL_PIN, "%s is not the file that it was: hash %08x, then %08x", path,
                  row->model->hash, was->hash);
@@ -271,42 +311,47 @@ static bool load_served(const tf_engine_t *e, row_t *row) {
   return false;
 }
 
-static tf_err_t load_first(const tf_engine_t *e, row_t *row) {
-  const tf_config_reader_t *c = &e->config->texts;
-  char                      path[TF_MODELS_DIR_PATH_BYTES];
-  if (!c->registry) return load_file(e, c->file, c->sha256, &row->model);
-  if (load_served(e, row)) return TF_OK;
-  tf_err_t err = find_version(e, c->version, &row->number, path);
-  return err ? err : load_file(e, path, c->sha256, &row->model);
+static tf_err_t load_first(const tf_text_models_t *m, row_t *row) {
+  const tf_config_text_model_t *c = m->config;
+  char                          path[TF_MODELS_DIR_PATH_BYTES];
+  if (!c->registry) return load_file(m, c->file, c->sha256, &row->model);
+  if (load_served(m, row)) return TF_OK;
+  tf_err_t err = find_version(m, c->version, &row->number, path);
+  return err ? err : load_file(m, path, c->sha256, &row->model);
 }
 
-const tf_text_model_t *tf_text_models_first(const tf_text_models_t *m) { return m->rows[0].model; }
-uint64_t tf_text_models_first_version(const tf_text_models_t *m) { return m->rows[0].number; }
+tf_texts_version_t tf_text_models_first(const tf_text_models_t *m) {
+  return (tf_texts_version_t){m->rows[0].model, m->rows[0].number};
+}
 
-tf_err_t tf_text_models_open(const tf_engine_t *engine, tf_text_models_t **models) {
-  const tf_config_reader_t *c = &engine->config->texts;
-  char                      where[256];
-  tf_text_models_t         *m = *models = calloc(1, sizeof *m);
+tf_err_t tf_text_models_open(const tf_engine_t *engine, tf_texts_role_t role,
+                             tf_text_models_t **models) {
+  char              key[64], where[256];
+  tf_text_models_t *m = *models = calloc(1, sizeof *m);
   if (!m) return TF_ERR(E_CORE_NO_MEMORY, "texts");
-  m->engine   = engine;
+  m->engine = engine;
+  m->role   = role;
+  m->config = tf_text_models_config(engine, role);
+  m->embeds =
+      role == TF_TEXTS_EMBEDDER || !tf_config_text_model_is_given(&engine->config->texts.embedder);
   m->previous = NO_ROW;
   pthread_mutex_init(&m->lock, NULL);
   pthread_cond_init(&m->work, NULL);
-  tf_err_t err = load_first(engine, &m->rows[0]);
+  tf_err_t err = load_first(m, &m->rows[0]);
   if (!err) {
     set_serving(m, 0);
     return TF_OK;
   }
+  snprintf(key, sizeof key, "texts.%s.%s", tf_text_models_role(role),
+           m->config->registry ? "registry" : "file");
   tf_text_models_fini(m);
   *models = NULL;
-  return tf_error_add(err, "%s",
-                      tf_config_where(engine->config, c->registry ? "texts.registry" : "texts.file",
-                                      where, sizeof where));
+  return tf_error_add(err, "%s", tf_config_where(engine->config, key, where, sizeof where));
 }
 
 tf_err_t tf_text_models_start(tf_text_models_t *m, tf_texts_t *texts) {
   m->texts = texts;
-  if (!m->engine->config->texts.registry) return TF_OK;
+  if (!m->config->registry) return TF_OK;
   int sys_errno = pthread_create(&m->thread, NULL, run_thread, m);
   if (sys_errno) return TF_ERR(E_CORE_THREAD, "the texts' models: %s", strerror(sys_errno));
   m->is_started = true;

@@ -1,11 +1,14 @@
-/* The versions of the texts' model (texts.registry): the one of the start, and those that an operator swaps in while texts come
- * (serve/texts.h). A thread of its own loads them, known answers included; the old one reads until a new one is good.
+/* The versions of one of the texts' models (texts.classifier, texts.embedder): the one of the start, and those of its registry that an
+ * operator swaps in while texts come (serve/texts.h). A thread of its own loads them, known answers included; the old one reads
+ * until a new one is good.
  *
  * What is refused, in this order:
  *   not there, or not newer than what reads (rollback is for it)  E_MODEL_VERSION
  *   damaged, not a model of texts, a known answer missed          E_FILE_*, E_MODEL_* of the loader
  *   not the SHA-256 that was asked for, or that stands beside it  E_MODEL_PIN
- *   other labels, or in another order, or another embedding       E_MODEL_SCHEMA
+ *   not what the role is for: a classifier without labels, an
+ *   embedder without an embedding; other labels, or in another
+ *   order, or an embedding of another width                       E_MODEL_SCHEMA
  *
  * Requests from any thread, one at a time. */
 #ifndef TF_BOOT_TEXT_MODELS_H
@@ -18,14 +21,24 @@
 
 typedef struct tf_text_models tf_text_models_t;
 
-/* Loads the version of the start, or the file. An engine that goes on from a snapshot starts with the version that read when it was
- * taken, but for a pin, and where it is not to be had any more, which the log says. E_FILE_OPEN, E_MODEL_*, E_CORE_NO_MEMORY. */
-tf_err_t tf_text_models_open(const tf_engine_t *engine, tf_text_models_t **models);
+/* "classifier", "embedder": the key below texts, and the word in listings. */
+const char *tf_text_models_role(tf_texts_role_t role);
+/* What the config says of it. */
+const tf_config_text_model_t *tf_text_models_config(const tf_engine_t *engine,
+                                                    tf_texts_role_t    role);
+
+/* Loads the version of the start, or the file, of a role that the config gives. An engine that goes on from a snapshot starts with the
+ * version that read when it was taken, but for a pin, and where it is not to be had any more, which the log says. E_FILE_OPEN, E_MODEL_*,
+ * E_CORE_NO_MEMORY. */
+tf_err_t tf_text_models_open(const tf_engine_t *engine, tf_texts_role_t role,
+                             tf_text_models_t **models);
 void     tf_text_models_fini(tf_text_models_t *models); /* accepts NULL; after the texts */
 
-/* What reads first, and its number in the registry; 0: a file's. */
-const tf_text_model_t *tf_text_models_first(const tf_text_models_t *models);
-uint64_t               tf_text_models_first_version(const tf_text_models_t *models);
+/* What reads first. */
+tf_texts_version_t tf_text_models_first(const tf_text_models_t *models);
+
+bool        tf_text_models_has_registry(const tf_text_models_t *models);
+const char *tf_text_models_name(const tf_text_models_t *models); /* in the registry */
 
 /* Any thread: what reads now, its number in the registry and the hash of its file. */
 void tf_text_models_serving(const tf_text_models_t *models, uint64_t *version, uint32_t *hash);
@@ -39,7 +52,7 @@ void     tf_text_models_stop(tf_text_models_t *models); /* before the texts' thr
 tf_err_t tf_text_models_request(tf_text_models_t *models, const tf_model_request_t *request);
 /* As a row of tf_model_server_list. */
 json_t *tf_text_models_row(tf_text_models_t *models);
-/* Name, hash and labels of what reads now, for summaries. */
-void tf_text_models_describe(tf_text_models_t *models, json_t *root);
+/* What reads now, for summaries: {name, sha256, labels or embedding, version, swaps}. */
+json_t *tf_text_models_describe(tf_text_models_t *models);
 
 #endif

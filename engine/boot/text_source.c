@@ -17,9 +17,10 @@ struct tf_text_source {
   tf_engine_t      *engine;
   tf_tap_t          tap;
   bool              is_stopping;
-  tf_text_models_t *models; /* NULL: a capture's, unless its labels were wanted */
-  tf_texts_t       *texts;  /* NULL: a capture's */
-  tf_text_port_t    heard;  /* a capture's: taken, and no more */
+  tf_text_models_t *models
+      [TF_TEXTS_ROLE_CNT]; /* NULL: none is given; a capture's, unless its labels were wanted */
+  tf_texts_t    *texts;    /* NULL: a capture's */
+  tf_text_port_t heard;    /* a capture's: taken, and no more */
 };
 
 static const char *const miss_words[] = {
@@ -72,17 +73,23 @@ static bool hear(void *self, const tf_text_t *text) {
 
 /* ---- boot ---- */
 
-static bool is_wanted(const tf_engine_t *e) {
-  return e->config->texts.file || e->config->texts.registry;
+static bool is_wanted(const tf_engine_t *e, tf_texts_role_t role) {
+  return tf_config_text_model_is_given(tf_text_models_config(e, role));
+}
+
+/* It is given, and its file or registry is there. */
+static bool is_there(const tf_engine_t *e, tf_texts_role_t role) {
+  const tf_config_text_model_t *c = tf_text_models_config(e, role);
+  return is_wanted(e, role) && access(c->registry ? c->registry : c->file, R_OK) == 0;
 }
 
 tf_err_t tf_text_source_check(const tf_engine_t *e) {
-  const tf_config_reader_t *c      = &e->config->texts;
-  const char               *path   = c->registry ? c->registry : c->file;
-  tf_text_models_t         *models = NULL;
-  if (!is_wanted(e) || access(path, R_OK) != 0) return TF_OK;
-  tf_err_t err = tf_text_models_open(e, &models);
-  tf_text_models_fini(models);
+  tf_err_t err = TF_OK;
+  for (tf_texts_role_t role = 0; role < TF_TEXTS_ROLE_CNT && !err; role++) {
+    tf_text_models_t *models = NULL;
+    if (is_there(e, role)) err = tf_text_models_open(e, role, &models);
+    tf_text_models_fini(models);
+  }
   return err;
 }
 
@@ -103,38 +110,44 @@ static void name_labels(tf_engine_t *e, const tf_text_model_t *model) {
 
 /* A capture says what was read, by numbers; sinks of events tell their words, if the model is here. */
 static tf_err_t open_captured(tf_text_source_t *t) {
-  const tf_config_reader_t *c = &t->engine->config->texts;
-  if (!tf_sinks_carry(t->engine, TF_CARRIES_EVENTS) ||
-      access(c->registry ? c->registry : c->file, R_OK) != 0)
+  tf_text_models_t **models = &t->models[TF_TEXTS_CLASSIFIER];
+  if (!tf_sinks_carry(t->engine, TF_CARRIES_EVENTS) || !is_there(t->engine, TF_TEXTS_CLASSIFIER))
     return TF_OK;
-  tf_err_t err = tf_text_models_open(t->engine, &t->models);
-  if (!err) name_labels(t->engine, tf_text_models_first(t->models));
+  tf_err_t err = tf_text_models_open(t->engine, TF_TEXTS_CLASSIFIER, models);
+  if (!err) name_labels(t->engine, tf_text_models_first(*models).model);
   return err;
 }
 
+static tf_err_t open_model(tf_text_source_t *t, tf_texts_role_t role, tf_texts_version_t *first) {
+  if (!is_wanted(t->engine, role)) return TF_OK;
+  tf_err_t err = tf_text_models_open(t->engine, role, &t->models[role]);
+  if (err) return err;
+  *first                   = tf_text_models_first(t->models[role]);
+  const tf_text_model_t *m = first->model;
+  tf_log(TF_LOG_NOTICE, "texts", "%s=%s sha256=%.12s labels=%u embedding=%u tokens_max=%u",
+         tf_text_models_role(role), m->name, m->sha256_hex, m->label_cnt, m->embedding_cnt,
+         m->lengths[m->length_cnt - 1]);
+  return TF_OK;
+}
+
 static tf_err_t open_texts(tf_text_source_t *t, tf_text_mode_t mode) {
-  tf_engine_t              *e    = t->engine;
-  const tf_config_reader_t *c    = &e->config->texts;
-  const bool                live = mode == TF_TEXT_MODE_LIVE;
-  tf_err_t                  err  = tf_text_models_open(e, &t->models);
+  tf_engine_t              *e      = t->engine;
+  const tf_config_reader_t *c      = &e->config->texts;
+  const bool                live   = mode == TF_TEXT_MODE_LIVE;
+  tf_texts_config_t         config = {.queue          = power_of_two(c->queue),
+                                      .instrument_cap = e->instruments.cap,
+                                      .deadline_ns    = c->deadline_ns,
+                                      .is_inline      = !live,
+                                      .publisher      = t,
+                                      .publish        = live ? publish_live : publish_in_place};
+  tf_err_t                  err    = TF_OK;
+  for (tf_texts_role_t role = 0; role < TF_TEXTS_ROLE_CNT && !err; role++)
+    err = open_model(t, role, &config.first[role]);
+  if (!err) err = tf_texts_init(&config, &t->texts);
   if (err) return err;
-  const tf_text_model_t  *model  = tf_text_models_first(t->models);
-  const tf_texts_config_t config = {.model          = model,
-                                    .version        = tf_text_models_first_version(t->models),
-                                    .queue          = power_of_two(c->queue),
-                                    .instrument_cap = e->instruments.cap,
-                                    .deadline_ns    = c->deadline_ns,
-                                    .is_inline      = !live,
-                                    .publisher      = t,
-                                    .publish        = live ? publish_live : publish_in_place};
-  err                            = tf_texts_init(&config, &t->texts);
-  if (err) return err;
-  name_labels(e, model);
+  name_labels(e, config.first[TF_TEXTS_CLASSIFIER].model);
   t->source.ops    = live ? &live_ops : &in_place_ops;
   t->source.is_aid = true;
-  tf_log(TF_LOG_NOTICE, "texts", "model=%s sha256=%.12s labels=%u embedding=%u tokens_max=%u",
-         model->name, model->sha256_hex, model->label_cnt, model->embedding_cnt,
-         model->lengths[model->length_cnt - 1]);
   return TF_OK;
 }
 
@@ -144,7 +157,7 @@ tf_err_t tf_text_source_join(tf_engine_t *e) {
 }
 
 tf_err_t tf_text_source_open(tf_engine_t *e, tf_text_mode_t mode, tf_tap_t tap) {
-  if (!is_wanted(e)) return TF_OK;
+  if (!is_wanted(e, TF_TEXTS_CLASSIFIER)) return TF_OK;
   tf_text_source_t *t = e->texts = calloc(1, sizeof *t);
   if (!t) return TF_ERR(E_CORE_NO_MEMORY, "texts");
   t->engine = e;
@@ -161,29 +174,41 @@ const tf_text_port_t *tf_text_source_port(const tf_text_source_t *t) {
 tf_err_t tf_text_source_start(tf_text_source_t *t) {
   if (!t || !t->texts) return TF_OK;
   tf_err_t err = tf_texts_start(t->texts);
-  if (!err && t->source.ops == &live_ops) err = tf_text_models_start(t->models, t->texts);
+  for (tf_texts_role_t role = 0; role < TF_TEXTS_ROLE_CNT && !err; role++)
+    if (t->models[role] && t->source.ops == &live_ops)
+      err = tf_text_models_start(t->models[role], t->texts);
   return err;
+}
+
+static void stop_models(const tf_text_source_t *t) {
+  for (tf_texts_role_t role = 0; role < TF_TEXTS_ROLE_CNT; role++)
+    if (t->models[role]) tf_text_models_stop(t->models[role]);
 }
 
 void tf_text_source_stop(tf_text_source_t *t) {
   if (!t || !t->texts) return;
-  tf_text_models_stop(t->models);
+  stop_models(t);
   tf_texts_stop(t->texts);
 }
 
-tf_text_models_t *tf_text_source_models(const tf_text_source_t *t) { return t ? t->models : NULL; }
+tf_text_models_t *tf_text_source_models(const tf_text_source_t *t, tf_texts_role_t role) {
+  return t ? t->models[role] : NULL;
+}
 
 const char *tf_text_source_label(tf_text_source_t *t, uint32_t label) {
-  if (!t || (!t->models && tf_text_models_open(t->engine, &t->models) != TF_OK)) return NULL;
-  const tf_text_model_t *model = tf_text_models_first(t->models);
+  const tf_texts_role_t role = TF_TEXTS_CLASSIFIER;
+  if (!t || (!t->models[role] && tf_text_models_open(t->engine, role, &t->models[role]) != TF_OK))
+    return NULL;
+  const tf_text_model_t *model = tf_text_models_first(t->models[role]).model;
   return label < model->label_cnt ? model->labels[label] : NULL;
 }
 
 void tf_text_source_fini(tf_text_source_t *t) {
   if (!t) return;
-  if (t->models) tf_text_models_stop(t->models);
+  stop_models(t);
   tf_texts_fini(t->texts);
-  tf_text_models_fini(t->models);
+  for (tf_texts_role_t role = 0; role < TF_TEXTS_ROLE_CNT; role++)
+    tf_text_models_fini(t->models[role]);
   free(t);
 }
 
@@ -220,7 +245,10 @@ json_t *tf_text_source_json(const tf_text_source_t *t, bool is_at_rest) {
                 (json_int_t)read_word(&c->answered), "missed", misses, "refused",
                 (json_int_t)read_word(&c->refused), "late", (json_int_t)read_word(&c->late), "cut",
                 (json_int_t)read_word(&c->cut), "tokens", (json_int_t)read_word(&c->tokens));
-  tf_text_models_describe(t->models, root);
+  for (tf_texts_role_t role = 0; role < TF_TEXTS_ROLE_CNT; role++)
+    if (t->models[role])
+      json_object_set_new(root, tf_text_models_role(role),
+                          tf_text_models_describe(t->models[role]));
   if (is_at_rest && h->cnt > 0)
     json_object_set_new(root, "answer_ns",
                         json_pack("{sIsIsI}", "p50", (json_int_t)tf_hist_quantile(h, 0.5), "p99",
@@ -241,4 +269,10 @@ void tf_text_source_publish(const tf_text_source_t *t, tf_publish_t *publish) {
   tf_publish_process(publish, TF_METRIC_TEXTS_LATE, read_word(&c->late));
   tf_publish_process(publish, TF_METRIC_TEXTS_CUT, read_word(&c->cut));
   tf_publish_process(publish, TF_METRIC_TEXTS_TOKENS, read_word(&c->tokens));
+  for (tf_texts_role_t role = 0; role < TF_TEXTS_ROLE_CNT; role++) {
+    uint64_t version = 0;
+    uint32_t hash;
+    if (t->models[role]) tf_text_models_serving(t->models[role], &version, &hash);
+    tf_publish_process(publish, (tf_metric_t)(TF_METRIC_TEXTS_VERSION_CLASSIFIER + role), version);
+  }
 }

@@ -1,4 +1,4 @@
-/* The config's texts: their model (boot/text_models.h), and the source that their events come from (serve/texts.h).
+/* The config's texts: their models (boot/text_models.h), and the source that their events come from (serve/texts.h).
  *
  *   live            a thread reads them; each event goes into the capture as a command does, so a replay has it without a model
  *   a recording     of texts themselves (JSON lines) is read in place, in the order of its input
@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "boot/engine.h"
+#include "serve/texts.h"
 #include "tf/tap.h"
 #include "tf/text.h"
 
@@ -19,7 +20,7 @@ typedef struct tf_text_source tf_text_source_t;
 typedef enum tf_text_mode {
   TF_TEXT_MODE_LIVE,
   TF_TEXT_MODE_IN_PLACE,
-  TF_TEXT_MODE_CAPTURED /* no text is read; the model is loaded for its labels, where a sink names them */
+  TF_TEXT_MODE_CAPTURED /* no text is read; the classifier is loaded for its labels, where a sink names them */
 } tf_text_mode_t;
 
 /* Nothing where the config has no texts. Before the sources that hear them are made. E_FILE_OPEN, E_MODEL_*, E_CONFIG_VALUE,
@@ -27,17 +28,17 @@ typedef enum tf_text_mode {
 tf_err_t tf_text_source_open(tf_engine_t *engine, tf_text_mode_t mode, tf_tap_t tap);
 /* Then, behind all feeds: its events are acquire's. E_CONFIG_VALUE past the number of sources. */
 tf_err_t tf_text_source_join(tf_engine_t *engine);
-/* Whether the config's model loads: `check`. Where its file is missing nothing is said: others may put it there. */
+/* Whether the config's models load: `check`. Where a file is missing nothing is said: others may put it there. */
 tf_err_t tf_text_source_check(const tf_engine_t *engine);
 /* What feeds hand texts to; NULL: nobody reads any. */
 const tf_text_port_t *tf_text_source_port(const tf_text_source_t *source);
 
-/* What a label is called, by the version of the start: all have the same. NULL: not known. At rest: where a capture is replayed, the
- * model is loaded for it, if it is there. Accepts NULL. */
+/* What a label is called, by the classifier of the start: all versions have the same. NULL: not known. At rest: where a capture is
+ * replayed, the classifier is loaded for it, if it is there. Accepts NULL. */
 const char *tf_text_source_label(tf_text_source_t *source, uint32_t label);
 
-/* Their model's versions; NULL: there are none in this run. Accepts NULL. */
-struct tf_text_models *tf_text_source_models(const tf_text_source_t *source);
+/* A model's versions; NULL: there are none in this run. Accepts NULL. */
+struct tf_text_models *tf_text_source_models(const tf_text_source_t *source, tf_texts_role_t role);
 
 tf_err_t tf_text_source_start(tf_text_source_t *source); /* these accept NULL */
 void     tf_text_source_stop(tf_text_source_t *source);

@@ -32,15 +32,28 @@ typedef struct instrument { /* the reader's */
       cnt; /* of its embeddings, a ring: where the next goes, and how many lie before it */
 } instrument_t;
 
-/* By the models' thread while nobody uses it. */
 typedef struct version {
-  const tf_text_model_t *model;
-  uint64_t               number;
-  void                  *scratch;
+  tf_texts_version_t is;
+  void              *scratch;
 } version_t;
+
+/* A model of a role: whose each word is. */
+typedef struct seat {
+  /* by the models' thread: serial * TF_TEXTS_VERSIONS + row, the serial from 1; 0: nothing was offered yet. A row too, while nobody
+   * uses it */
+  TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t offered;
+  version_t versions[TF_TEXTS_VERSIONS];
+  /* the reader's: what reads, NULL for nobody; the last offer that it took */
+  TF_ALIGNED(TF_LINE_PAIR_BYTES) const version_t *reads;
+  uint64_t taken;
+  /* by acquire: how many offers' events are out */
+  TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t told;
+} seat_t;
 
 struct tf_texts {
   tf_texts_config_t config;
+  tf_texts_role_t   embeds;
+  uint32_t          embedding_cnt; /* 0: nobody embeds */
   tf_text_port_t    port;
   /* acquire's */
   tf_ring_writer_t  work;
@@ -59,13 +72,7 @@ struct tf_texts {
   tf_ring_writer_t answers_writer;
   instrument_t    *instruments; /* (instrument_cap) */
   float           *kept;        /* (instrument_cap, ROWS, embedding_cnt), each of length 1 */
-  const version_t *version;     /* what reads */
-  uint64_t         taken;       /* the last offer that it took */
-  /* by the models' thread: serial * TF_TEXTS_VERSIONS + row, the serial from 1; 0: nothing was offered yet */
-  TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t offered;
-  version_t versions[TF_TEXTS_VERSIONS];
-  /* by acquire: how many offers' events are out */
-  TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t told;
+  seat_t           seats[TF_TEXTS_ROLE_CNT];
   /* shared */
   TF_ALIGNED(TF_LINE_PAIR_BYTES) uint32_t is_stopping;
   slot_t   *slots; /* (queue) */
@@ -92,12 +99,12 @@ static double cosine(const float *a, const float *b, uint32_t cnt) {
 
 static float *embedding_at(const tf_texts_t *t, uint32_t instrument_id, uint32_t row) {
   const size_t at = (size_t)instrument_id * ROWS + row % ROWS;
-  return t->kept + at * t->config.model->embedding_cnt;
+  return t->kept + at * t->embedding_cnt;
 }
 
 /* Of the one that lies at next, which is kept. */
 static float novelty_of(tf_texts_t *t, uint32_t instrument_id) {
-  const uint32_t cnt  = t->config.model->embedding_cnt;
+  const uint32_t cnt  = t->embedding_cnt;
   instrument_t  *in   = &t->instruments[instrument_id];
   float         *own  = embedding_at(t, instrument_id, in->next);
   double         best = in->cnt ? -1.0 : 0.0;
@@ -111,15 +118,26 @@ static float novelty_of(tf_texts_t *t, uint32_t instrument_id) {
   return best < 1.0 ? (float)(1.0 - best) : 0.0f;
 }
 
+/* Where it is the role that embeds, the embedding goes to where the instrument's next one lies. */
+static bool read_by(tf_texts_t *t, tf_texts_role_t role, const slot_t *s,
+                    tf_text_reading_t *reading) {
+  const uint32_t   id       = s->text.instrument_id;
+  const version_t *v        = t->seats[role].reads;
+  const bool       is_asked = role == t->embeds && t->embedding_cnt;
+  return v->is.model->read(v->is.model, v->scratch, s->bytes, s->text.bytes_cnt, reading,
+                           is_asked ? embedding_at(t, id, t->instruments[id].next) : NULL);
+}
+
 static void read_slot(tf_texts_t *t, slot_t *s) {
-  const uint32_t   id   = s->text.instrument_id;
-  const version_t *v    = t->version;
-  float           *next = embedding_at(t, id, t->instruments[id].next);
-  bool             is_good =
-      v->model->read(v->model, v->scratch, s->bytes, s->text.bytes_cnt, &s->reading, next);
-  s->model_hash = v->model->hash;
+  tf_text_reading_t embedded = {0};
+  bool              is_good  = read_by(t, TF_TEXTS_CLASSIFIER, s, &s->reading);
+  if (is_good && t->embeds == TF_TEXTS_EMBEDDER)
+    is_good = read_by(t, TF_TEXTS_EMBEDDER, s, &embedded);
+  s->reading.is_cut |= embedded.is_cut;
+  s->reading.token_cnt += embedded.token_cnt;
+  s->model_hash = t->seats[TF_TEXTS_CLASSIFIER].reads->is.model->hash;
   s->miss       = is_good ? TF_TEXT_MISS_NONE : TF_TEXT_MISS_FAILED;
-  if (is_good) s->novelty = novelty_of(t, id);
+  s->novelty    = is_good && t->embedding_cnt ? novelty_of(t, s->text.instrument_id) : NAN;
 }
 
 static void hand_back(tf_texts_t *t, uint64_t idx) {
@@ -128,12 +146,22 @@ static void hand_back(tf_texts_t *t, uint64_t idx) {
 }
 
 /* Embeddings of two models are not to be compared. */
-TF_COLD static void take_version(tf_texts_t *t, uint64_t offered) {
-  const uint64_t row = offered % TF_TEXTS_VERSIONS;
-  t->taken           = offered;
-  t->version         = &t->versions[row];
-  memset(t->instruments, 0, t->config.instrument_cap * sizeof *t->instruments);
-  hand_back(t, t->config.queue + row);
+TF_COLD static void take_version(tf_texts_t *t, tf_texts_role_t role, uint64_t offered) {
+  seat_t        *seat = &t->seats[role];
+  const uint64_t row  = offered % TF_TEXTS_VERSIONS;
+  seat->taken         = offered;
+  seat->reads         = &seat->versions[row];
+  if (role == t->embeds)
+    memset(t->instruments, 0, t->config.instrument_cap * sizeof *t->instruments);
+  hand_back(t, t->config.queue + role * TF_TEXTS_VERSIONS + row);
+}
+
+static void take_versions(tf_texts_t *t) {
+  for (tf_texts_role_t role = 0; role < TF_TEXTS_ROLE_CNT; role++) {
+    const uint64_t offered =
+        tf_load_acquire(&t->seats[role].offered); /* pairs with: tf_texts_offer */
+    if (TF_UNLIKELY(offered != t->seats[role].taken)) take_version(t, role, offered);
+  }
 }
 
 static void *run_thread(void *self) {
@@ -141,8 +169,7 @@ static void *run_thread(void *self) {
   uint64_t    idx;
   /* relaxed: a stop flag; nothing else is read on its word */
   while (!tf_load_relaxed_u32(&t->is_stopping)) {
-    const uint64_t offered = tf_load_acquire(&t->offered); /* pairs with: tf_texts_offer */
-    if (TF_UNLIKELY(offered != t->taken)) take_version(t, offered);
+    take_versions(t);
     if (tf_ring_pop_sized(&t->work_reader, &idx, 1, sizeof idx) == 0) {
       nanosleep(&(struct timespec){.tv_nsec = TF_TEXTS_LOOK_NS}, NULL);
       continue;
@@ -197,14 +224,18 @@ static void tell(tf_texts_t *t, const slot_t *s) {
     miss(t, &s->text, (tf_text_miss_t)s->miss);
 }
 
-TF_COLD static void tell_swap(tf_texts_t *t, const version_t *v) {
-  tf_event_t e        = {.kind = TF_EVENT_CONTROL, .instrument_id = UINT32_MAX};
-  e.u.model.command   = TF_CONTROL_SWAP;
-  e.u.model.model_idx = TF_TEXTS_MODEL_IDX;
-  e.u.model.hash      = v->model->hash;
-  e.u.model.version   = v->number;
+/* row: of the role's, behind those of the roles before it. */
+TF_COLD static void tell_swap(tf_texts_t *t, uint64_t row) {
+  const tf_texts_role_t     role = (tf_texts_role_t)(row / TF_TEXTS_VERSIONS);
+  seat_t                   *seat = &t->seats[role];
+  const tf_texts_version_t *v    = &seat->versions[row % TF_TEXTS_VERSIONS].is;
+  tf_event_t                e    = {.kind = TF_EVENT_CONTROL, .instrument_id = UINT32_MAX};
+  e.u.model.command              = TF_CONTROL_SWAP;
+  e.u.model.model_idx            = TF_TEXTS_MODEL_IDX(role);
+  e.u.model.hash                 = v->model->hash;
+  e.u.model.version              = v->number;
   t->config.publish(t->config.publisher, &e);
-  tf_store_release(&t->told, t->told + 1); /* pairs with: tf_texts_has_told */
+  tf_store_release(&seat->told, seat->told + 1); /* pairs with: tf_texts_has_told */
 }
 
 static void copy(slot_t *s, const tf_text_t *text, uint64_t deadline_ns) {
@@ -237,15 +268,23 @@ static bool hand_over(tf_texts_t *t, const tf_text_t *text) {
   return true;
 }
 
+/* Reader and acquire are one: what the answers' ring holds is versions alone. */
+static void read_in_place(tf_texts_t *t, const tf_text_t *text) {
+  uint64_t idx;
+  take_versions(t);
+  while (tf_ring_pop_sized(&t->answers, &idx, 1, sizeof idx)) tell_swap(t, idx - t->config.queue);
+  copy(&t->slots[0], text, 0);
+  read_slot(t, &t->slots[0]);
+  tell(t, &t->slots[0]);
+}
+
 static bool take(void *self, const tf_text_t *text) {
   tf_texts_t *t = self;
   bool        is_sound =
       text->bytes_cnt <= TF_TEXT_BYTES_MAX && text->instrument_id < t->config.instrument_cap;
   if (is_sound && t->config.is_inline) {
     tf_count_add(&t->counts.heard, 1);
-    copy(&t->slots[0], text, 0);
-    read_slot(t, &t->slots[0]);
-    tell(t, &t->slots[0]);
+    read_in_place(t, text);
     return true;
   }
   if (!is_sound || t->is_drained || !hand_over(t, text)) {
@@ -308,7 +347,7 @@ uint32_t tf_texts_poll(tf_texts_t *t, uint64_t now_ns) {
     if (TF_LIKELY(idx < t->config.queue))
       take_back(t, (uint32_t)idx, now_ns);
     else
-      tell_swap(t, &t->versions[idx - t->config.queue]);
+      tell_swap(t, idx - t->config.queue);
   }
   if (TF_UNLIKELY(now_ns > t->next_due_ns)) cnt += miss_overdue(t, now_ns);
   return cnt;
@@ -332,28 +371,30 @@ static void *take_memory(size_t cnt, size_t bytes) {
   return memset(memory, 0, all);
 }
 
-tf_err_t tf_texts_fill(tf_texts_t *t, uint32_t row, const tf_text_model_t *model,
-                       uint64_t version) {
-  version_t *v = &t->versions[row];
-  TF_ASSERT(model->embedding_cnt == t->config.model->embedding_cnt);
+tf_err_t tf_texts_fill(tf_texts_t *t, tf_texts_role_t role, uint32_t row,
+                       const tf_texts_version_t *version) {
+  version_t   *v     = &t->seats[role].versions[row];
+  const size_t bytes = version->model->scratch_bytes;
+  TF_ASSERT(role != t->embeds || version->model->embedding_cnt == t->embedding_cnt);
   free(v->scratch);
-  *v = (version_t){model, version, take_memory(1, model->scratch_bytes)};
-  return v->scratch ? TF_OK
-                    : TF_ERR(E_CORE_NO_MEMORY, "%zu bytes for a text", model->scratch_bytes);
+  *v = (version_t){*version, take_memory(1, bytes)};
+  return v->scratch ? TF_OK : TF_ERR(E_CORE_NO_MEMORY, "%zu bytes for a text", bytes);
 }
 
-void tf_texts_offer(tf_texts_t *t, uint32_t row) {
-  TF_ASSERT(tf_texts_has_told(t));
+void tf_texts_offer(tf_texts_t *t, tf_texts_role_t role, uint32_t row) {
+  uint64_t *offered = &t->seats[role].offered;
+  TF_ASSERT(tf_texts_has_told(t, role));
   /* relaxed: this thread's own word */
-  const uint64_t serial = tf_load_relaxed(&t->offered) / TF_TEXTS_VERSIONS + 1;
-  /* pairs with: run_thread */
-  tf_store_release(&t->offered, serial * TF_TEXTS_VERSIONS + row);
+  const uint64_t serial = tf_load_relaxed(offered) / TF_TEXTS_VERSIONS + 1;
+  /* pairs with: take_versions */
+  tf_store_release(offered, serial * TF_TEXTS_VERSIONS + row);
 }
 
-bool tf_texts_has_told(const tf_texts_t *t) {
+bool tf_texts_has_told(const tf_texts_t *t, tf_texts_role_t role) {
+  const seat_t *seat = &t->seats[role];
   /* relaxed: this thread's own word */
-  const uint64_t serial = tf_load_relaxed(&t->offered) / TF_TEXTS_VERSIONS;
-  return tf_load_acquire(&t->told) == serial; /* pairs with: tell_swap */
+  const uint64_t serial = tf_load_relaxed(&seat->offered) / TF_TEXTS_VERSIONS;
+  return tf_load_acquire(&seat->told) == serial; /* pairs with: tell_swap */
 }
 
 /* ---- figures ---- */
@@ -377,7 +418,7 @@ static tf_ring_t *make_ring(uint32_t slots, void **memory) {
 
 static bool take_all(tf_texts_t *t) {
   const tf_texts_config_t *c      = &t->config;
-  const size_t             floats = (size_t)ROWS * c->model->embedding_cnt;
+  const size_t             floats = (size_t)ROWS * t->embedding_cnt;
   tf_ring_t               *work   = make_ring(c->queue, &t->memory_work),
             *answers              = make_ring(2 * c->queue, &t->memory_answers); /* and rows */
   t->slots                        = calloc(c->queue, sizeof *t->slots);
@@ -385,10 +426,9 @@ static bool take_all(tf_texts_t *t) {
   t->free_slots                   = calloc(c->queue, sizeof *t->free_slots);
   t->remembered                   = calloc(TF_TEXTS_REMEMBERED, sizeof *t->remembered);
   t->instruments                  = calloc(c->instrument_cap, sizeof *t->instruments);
-  t->kept    = calloc(c->instrument_cap, floats * sizeof *t->kept); /* untouched pages are none */
-  t->version = &t->versions[0];
+  t->kept = calloc(c->instrument_cap, floats * sizeof *t->kept); /* untouched pages are none */
   if (!work || !answers || !t->slots || !t->rows || !t->free_slots || !t->remembered ||
-      !t->instruments || !t->kept || tf_texts_fill(t, 0, c->model, c->version))
+      !t->instruments || (floats && !t->kept))
     return false;
   tf_ring_writer_init(&t->work, work);
   tf_ring_reader_init(&t->work_reader, work);
@@ -397,9 +437,23 @@ static bool take_all(tf_texts_t *t) {
   return true;
 }
 
+/* The classifier reads; the embedder is offered, so that its event is the first. */
+static bool seat_first(tf_texts_t *t) {
+  const tf_texts_version_t *first = t->config.first;
+  seat_t                   *seats = t->seats;
+  if (tf_texts_fill(t, TF_TEXTS_CLASSIFIER, 0, &first[TF_TEXTS_CLASSIFIER])) return false;
+  seats[TF_TEXTS_CLASSIFIER].reads = &seats[TF_TEXTS_CLASSIFIER].versions[0];
+  if (t->embeds != TF_TEXTS_EMBEDDER) return true;
+  if (tf_texts_fill(t, TF_TEXTS_EMBEDDER, 0, &first[TF_TEXTS_EMBEDDER])) return false;
+  tf_texts_offer(t, TF_TEXTS_EMBEDDER, 0);
+  return true;
+}
+
 tf_err_t tf_texts_init(const tf_texts_config_t *config, tf_texts_t **texts) {
-  const uint64_t each = (uint64_t)ROWS * config->model->embedding_cnt * sizeof(float);
-  *texts              = NULL;
+  const tf_texts_role_t embeds = tf_texts_embeds(config);
+  const uint32_t        cnt    = config->first[embeds].model->embedding_cnt;
+  const uint64_t        each   = (uint64_t)ROWS * cnt * sizeof(float);
+  *texts                       = NULL;
   TF_ASSERT(config->queue >= TF_TEXTS_QUEUE_MIN && config->queue <= TF_TEXTS_QUEUE_MAX);
   if (each * config->instrument_cap > TF_TEXTS_MEMORY_MAX)
     return TF_ERR(
@@ -407,10 +461,12 @@ tf_err_t tf_texts_init(const tf_texts_config_t *config, tf_texts_t **texts) {
         config->instrument_cap, (unsigned long long)each, (unsigned long long)TF_TEXTS_MEMORY_MAX);
   tf_texts_t *t = take_memory(1, sizeof *t);
   if (!t) return TF_ERR(E_CORE_NO_MEMORY, "texts");
-  t->config      = *config;
-  t->port        = (tf_text_port_t){t, take};
-  t->next_due_ns = UINT64_MAX;
-  if (!take_all(t)) {
+  t->config        = *config;
+  t->embeds        = embeds;
+  t->embedding_cnt = cnt;
+  t->port          = (tf_text_port_t){t, take};
+  t->next_due_ns   = UINT64_MAX;
+  if (!take_all(t) || !seat_first(t)) {
     tf_texts_fini(t);
     return TF_ERR(E_CORE_NO_MEMORY, "texts: a queue of %u, %u instruments", config->queue,
                   config->instrument_cap);
@@ -447,6 +503,7 @@ void tf_texts_fini(tf_texts_t *t) {
   free(t->remembered);
   free(t->instruments);
   free(t->kept);
-  for (uint32_t i = 0; i < TF_TEXTS_VERSIONS; i++) free(t->versions[i].scratch);
+  for (uint32_t i = 0; i < TF_TEXTS_ROLE_CNT * TF_TEXTS_VERSIONS; i++)
+    free(t->seats[i / TF_TEXTS_VERSIONS].versions[i % TF_TEXTS_VERSIONS].scratch);
   free(t);
 }

@@ -227,7 +227,7 @@ TF_COLD static void on_control(tf_lane_t *lane, const tf_event_t *e) {
     tf_compute_pause(&lane->compute, e->u.model.model_idx, e->u.model.until_ns);
     return;             /* the engine's own */
   case TF_CONTROL_SWAP: /* a warm start is with the config's version */
-    if (!lane->warming && e->u.model.model_idx != TF_TEXTS_MODEL_IDX)
+    if (!lane->warming && !tf_texts_is_model_idx(e->u.model.model_idx))
       tf_compute_swap(&lane->compute, e);
     return;
   case TF_CONTROL_SEQUENCE: /* a live engine began with it already */

@@ -181,8 +181,9 @@ typedef struct tf_event {
       uint64_t id;         /* tf_text_t.id */
       float    score;      /* sum of the labels' weights by their probabilities */
       float    confidence; /* probability of label, 0 .. 1 */
-      float    novelty;    /* 1 - the largest cosine to the instrument's texts before it, 0 .. 2 */
-      uint16_t label;      /* the likeliest, by its place among the model's */
+      float
+               novelty; /* 1 - the largest cosine to the instrument's texts before it, 0 .. 2; NaN: no model embeds */
+      uint16_t label; /* the likeliest, by its place among the model's */
       uint16_t
           miss; /* tf_text_miss_t (tf/text.h); where it is one, no model answered and the rest is 0 */
       uint32_t model_hash; /* the classifier's */

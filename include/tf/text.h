@@ -1,8 +1,10 @@
 /* Texts (news, alerts) on their way to the models that read them. A feed hears a text and hands it on; a thread of its own
- * tokenises, embeds and classifies it, and what comes of it enters the stream as an event (TF_EVENT_TEXT), at acquire, so
+ * tokenises, classifies and embeds it, and what comes of it enters the stream as an event (TF_EVENT_TEXT), at acquire, so
  * that a capture holds it and a replay obeys it without reading the text again.
  *
- *   acquire: feed --take--> [ the texts' thread: kernels/text ] --answer--> acquire: publish --> lane: features, tick */
+ *   acquire: feed --take--> [ the texts' thread: classifier, embedder ] --answer--> acquire: publish --> lane: features, tick
+ *
+ * A model may be a classifier (labels), an embedder (an embedding), or both at once (kernels/text). */
 #ifndef TF_TEXT_H
 #define TF_TEXT_H
 
@@ -46,12 +48,12 @@ typedef struct tf_text {
 
 /* ---- the models, as the engine sees them ---- */
 
-#define TF_TEXT_LABELS_MAX    32u
-#define TF_TEXT_LABEL_BYTES   32u /* with the closing NUL */
-#define TF_TEXT_EMBEDDING_MAX 256u
-#define TF_TEXT_LENGTHS_MAX   8u
+#define TF_TEXT_LABELS_MAX  32u
+#define TF_TEXT_LABEL_BYTES 32u   /* with the closing NUL */
+#define TF_TEXT_OUTPUTS_MAX 1024u /* labels and embedding in all */
+#define TF_TEXT_LENGTHS_MAX 8u
 
-/* What a model says of a text. */
+/* What a model says of a text; without labels the first three are 0. */
 typedef struct tf_text_reading {
   float    score;      /* the labels' weights by their probabilities */
   float    confidence; /* the label's probability */
@@ -64,7 +66,7 @@ typedef struct tf_text_reading {
 typedef struct tf_text_model tf_text_model_t;
 struct tf_text_model {
   char     name[32];
-  uint32_t label_cnt, embedding_cnt;
+  uint32_t label_cnt, embedding_cnt; /* 0: it does not classify; it does not embed */
   char     labels[TF_TEXT_LABELS_MAX][TF_TEXT_LABEL_BYTES];
   float    weights[TF_TEXT_LABELS_MAX];
   uint32_t length_cnt;
@@ -75,8 +77,8 @@ struct tf_text_model {
   char           sha256_hex[65];
   uint64_t       param_cnt;
   size_t         scratch_bytes; /* 64-byte aligned, a thread */
-  /* One text; embedding: embedding_cnt floats. No allocation; the same bits for the same text. False: not all that it said were
-   * numbers, and nothing of it is to be read. */
+  /* One text; embedding: embedding_cnt floats, or NULL where they are not wanted. No allocation; the same bits for the same text.
+   * False: not all that it said were numbers, and nothing of it is to be read. */
   bool (*read)(const tf_text_model_t *model, void *scratch, const char *bytes, uint32_t bytes_cnt,
                tf_text_reading_t *reading, float *embedding);
   void *own;

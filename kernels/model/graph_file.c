@@ -12,6 +12,7 @@ typedef struct reader {
   tf_graph_t             *graph;
   const tf_safetensors_t *st;
   const char             *label;
+  uint32_t                outputs_max;
   bool                    windowed; /* version 2 or 3 */
   bool                    net;      /* version 3 */
   tf_rounding_reader_t    tensors;
@@ -184,7 +185,7 @@ static tf_err_t read_nodes(reader_t *r, json_t *graph) {
   json_t     *nodes = json_object_get(graph, "nodes");
   tf_err_t    err   = meta_text(r, "name", &name);
   if (!err) err = read_count(r, graph, "input", TF_MODEL_INPUTS_MAX, &input_cnt);
-  if (!err) err = read_count(r, graph, "output", TF_MODEL_OUTPUTS_MAX, &output_cnt);
+  if (!err) err = read_count(r, graph, "output", r->outputs_max, &output_cnt);
   if (!err && r->windowed) err = read_count(r, graph, "window", TF_GRAPH_WINDOW_MAX, &window);
   if (err) return err;
   err = tf_graph_init(r->graph, name, input_cnt);
@@ -381,11 +382,13 @@ static tf_err_t read_all(reader_t *r) {
   return err ? err : read_origin(r);
 }
 
-tf_err_t tf_graph_file_read(tf_graph_t *graph, const tf_safetensors_t *st, const char *label) {
+tf_err_t tf_graph_file_read(tf_graph_t *graph, const tf_safetensors_t *st, const char *label,
+                            uint32_t outputs_max) {
   memset(graph, 0, sizeof *graph);
   reader_t *r = calloc(1, sizeof *r);
   if (!r) return TF_ERR(E_CORE_NO_MEMORY, "%s: its graph", label);
-  *r           = (reader_t){.graph = graph, .st = st, .label = label, .tensors.st = st};
+  *r = (reader_t){
+      .graph = graph, .st = st, .label = label, .outputs_max = outputs_max, .tensors.st = st};
   tf_err_t err = read_all(r);
   free(r);
   if (err) tf_graph_fini(graph);

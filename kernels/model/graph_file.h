@@ -35,9 +35,10 @@
 #define TF_GRAPH_FILE_CHECK_INPUTS   "check.inputs"
 #define TF_GRAPH_FILE_CHECK_OUTPUTS  "check.outputs"
 
-/* E_MODEL_FORMAT, E_MODEL_UNSUPPORTED (an op this build has not), E_MODEL_SHAPE, E_MODEL_WEIGHTS,
- * E_MODEL_SCHEMA. A tensor that no node uses is refused. On failure graph is empty. */
-tf_err_t tf_graph_file_read(tf_graph_t *graph, const tf_safetensors_t *st, const char *label);
+/* outputs_max: TF_MODEL_OUTPUTS_MAX of a model of rows. E_MODEL_FORMAT, E_MODEL_UNSUPPORTED (an op this build has not),
+ * E_MODEL_SHAPE, E_MODEL_WEIGHTS, E_MODEL_SCHEMA. A tensor that no node uses is refused. On failure graph is empty. */
+tf_err_t tf_graph_file_read(tf_graph_t *graph, const tf_safetensors_t *st, const char *label,
+                            uint32_t outputs_max);
 
 /* E_FILE_WRITE, E_MODEL_FORMAT. The same graph gives the same bytes. */
 tf_err_t tf_graph_file_write(const tf_graph_t *graph, const char *path);

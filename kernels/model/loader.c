@@ -325,7 +325,7 @@ tf_err_t tf_loader_make(const tf_graph_t *graph, const tf_loader_options_t *opti
 static tf_err_t load_graph(const tf_safetensors_t *st, const char *path,
                            const tf_loader_options_t *options, tf_graph_t *graph,
                            tf_model_t **model) {
-  tf_err_t err = tf_graph_file_read(graph, st, path);
+  tf_err_t err = tf_graph_file_read(graph, st, path, TF_MODEL_OUTPUTS_MAX);
   if (err) return err; /* it names the file */
   err = tf_loader_make(graph, options, model);
   if (!err) err = tf_loader_check(graph, *model, &options->model, NULL);

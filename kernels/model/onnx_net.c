@@ -447,7 +447,7 @@ tf_err_t tf_onnx_net_import(const Onnx__GraphProto *source, const tf_onnx_net_sp
     err = spec->is_text ? tf_onnx_net_enter_text(&im, source)
                         : tf_onnx_net_enter(&im, source, spec->feature_cnt);
   if (!err) err = tf_onnx_net_nodes(&im, source, spec->output->needed);
-  if (!err) err = tf_onnx_net_leave(&im, source, spec->output);
+  if (!err) err = tf_onnx_net_leave(&im, source, spec->output, spec->is_text);
   if (!err && !spec->plain) err = tf_net_pass_all(im.net);
   if (!err) err = tf_graph_init(graph, spec->name, spec->feature_cnt);
   *denormal_cnt = im.denormal_cnt;

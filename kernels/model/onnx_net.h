@@ -96,7 +96,7 @@ tf_err_t tf_onnx_net_enter(tf_onnx_net_t *im, const Onnx__GraphProto *source, ui
  * columns are token and mask; im->window its rows. */
 tf_err_t tf_onnx_net_enter_text(tf_onnx_net_t *im, const Onnx__GraphProto *source);
 tf_err_t tf_onnx_net_leave(tf_onnx_net_t *im, const Onnx__GraphProto *source,
-                           const tf_onnx_output_t *wanted);
+                           const tf_onnx_output_t *wanted, bool is_text);
 /* The initialisers of a graph, under their names; one tensor, which all must have room for. */
 tf_err_t tf_onnx_net_tensors(tf_onnx_net_t *im, const Onnx__GraphProto *source);
 tf_err_t tf_onnx_net_tensor(tf_onnx_net_t *im, tf_onnx_tensors_t *all, const char *name,

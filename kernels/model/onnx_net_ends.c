@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "model/onnx_net.h"
+#include "tf/text.h"
 
 /* An input's axes; 0 where the file leaves one open. */
 typedef struct port {
@@ -246,8 +247,20 @@ static bool computes(const tf_net_t *net) {
   return false;
 }
 
+static tf_err_t check_width(const tf_onnx_net_t *im, uint32_t width, bool is_text) {
+  if (width <= (is_text ? TF_TEXT_OUTPUTS_MAX : TF_MODEL_OUTPUTS_MAX)) return TF_OK;
+  if (is_text)
+    return TF_ERR(E_MODEL_SHAPE,
+                  "%s: its output is %u wide; at most %u are allowed: labels and embedding",
+                  im->path, width, TF_TEXT_OUTPUTS_MAX);
+  return TF_ERR(E_MODEL_SHAPE,
+                "%s: its output is %u wide; at most %d are allowed: 1 (a score) or 3 (p10, p50, "
+                "p90) for each step ahead",
+                im->path, width, TF_MODEL_OUTPUTS_MAX);
+}
+
 tf_err_t tf_onnx_net_leave(tf_onnx_net_t *im, const Onnx__GraphProto *source,
-                           const tf_onnx_output_t *wanted) {
+                           const tf_onnx_output_t *wanted, bool is_text) {
   char     text[TF_TENSOR_SHAPE_TEXT_BYTES];
   uint32_t output = tf_onnx_net_find(im, wanted->name);
   if (output == TF_NET_NONE)
@@ -257,11 +270,8 @@ tf_err_t tf_onnx_net_leave(tf_onnx_net_t *im, const Onnx__GraphProto *source,
   if (err) return err;
   const tf_onnx_operand_t *o = &im->operands[output];
   if (o->wide) return TF_ERR(E_MODEL_UNSUPPORTED, "%s: its output is a constant", im->path);
-  if (o->shape.cnt > TF_MODEL_OUTPUTS_MAX)
-    return TF_ERR(E_MODEL_SHAPE,
-                  "%s: its output is %u wide; at most %d are allowed: 1 (a score) or 3 (p10, p50, "
-                  "p90) for each step ahead",
-                  im->path, o->shape.cnt, TF_MODEL_OUTPUTS_MAX);
+  err = check_width(im, o->shape.cnt, is_text);
+  if (err) return err;
   if (o->value == TF_NET_INPUT || im->net->node_cnt == 0)
     return TF_ERR(E_MODEL_UNSUPPORTED, "%s: its output is its input", im->path);
   if (o->shape.rank >= 2 && o->shape.dims[0] != 1)

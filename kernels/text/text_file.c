@@ -74,9 +74,8 @@ tf_err_t tf_text_file_labels(const char *text, tf_text_model_t *m) {
 static tf_err_t read_labels(const char *text, const char *label, tf_text_model_t *m) {
   size_t   i;
   json_t  *row, *all = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
-  tf_err_t err = json_array_size(all) > 0
-                     ? TF_OK
-                     : TF_ERR(E_MODEL_FORMAT, "%s: its labels are no list", label);
+  tf_err_t err =
+      json_is_array(all) ? TF_OK : TF_ERR(E_MODEL_FORMAT, "%s: its labels are no list", label);
   json_array_foreach(all, i, row) {
     const char   *name   = json_string_value(json_array_get(row, 0));
     const json_t *weight = json_array_get(row, 1);

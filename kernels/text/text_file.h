@@ -1,11 +1,11 @@
 /* A texts' model as one .safetensors file, so that what it is made of has one hash:
  *
  *   format  "tickfuse-texts", version "1", name
- *   labels  [["negative", -1.0], ["neutral", 0.0]]: what it tells apart, each with its weight in a score
+ *   labels  [["negative", -1.0], ["neutral", 0.0]]: what it tells apart, each with its weight in a score; [] of an embedder
  *   lowers  "true" where its vocabulary is of lower case
  *   vocab   U8, its lines (vocab.h)
  *   net.N   U8, for each length N in tokens: a whole model file (model/graph_file.h) over a window of N rows of token and mask. Its
- *           outputs are the labels' probabilities, then the embedding
+ *           outputs are the labels' probabilities, then the embedding; either may be missing
  *
  * Each length holds all weights again: a file of four is four times as large, and needs no shapes at run time. Control plane. */
 #ifndef TF_KERNELS_TEXT_TEXT_FILE_H

@@ -131,7 +131,7 @@ tf_err_t tf_text_import(const tf_text_import_spec_t *spec, const char *path,
   import_t im = {.spec = spec};
   *model      = NULL;
   snprintf(im.said.name, sizeof im.said.name, "%s", spec->name);
-  tf_err_t err = tf_text_file_labels(spec->labels, &im.said);
+  tf_err_t err = spec->labels ? tf_text_file_labels(spec->labels, &im.said) : TF_OK;
   if (!err) err = read_lengths(spec->lengths, &im.said);
   if (!err) err = read_vocab(&im);
   for (uint32_t i = 0; i < im.said.length_cnt && !err; i++) err = make_net(&im, i, path);

@@ -1,6 +1,6 @@
 /* A texts' model out of an ONNX encoder and its vocabulary, offline. The ONNX file has inputs of tokens and of a mask, [batch, tokens], and where it
  * has one of types (a name with "type" or "segment") it is 0; one output, [batch, labels + embedding], the labels' probabilities
- * first. It is imported once for each length (model/import_onnx.h). Control plane. */
+ * first, of which either may be missing. It is imported once for each length (model/import_onnx.h). Control plane. */
 #ifndef TF_KERNELS_TEXT_TEXT_IMPORT_H
 #define TF_KERNELS_TEXT_TEXT_IMPORT_H
 
@@ -9,7 +9,7 @@
 typedef struct tf_text_import_spec {
   const char *name, *onnx, *output,
       *vocab;          /* paths; output: which of the file's; NULL: the only one */
-  const char *labels;  /* "negative:-1,neutral:0,positive:1" */
+  const char *labels;  /* "negative:-1,neutral:0,positive:1"; NULL: it embeds alone */
   const char *lengths; /* "16,32,64" */
   bool        lowers;
 } tf_text_import_spec_t;

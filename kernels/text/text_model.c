@@ -28,7 +28,7 @@ static size_t lay(const tf_text_model_t *m, void *scratch, places_t *p) {
   const size_t length = m->lengths[m->length_cnt - 1];
   const size_t tokens = tf_align_up(length * sizeof(uint32_t), TF_LINE_BYTES);
   const size_t rows   = tf_align_up(length * TF_TEXT_FILE_COLUMNS * sizeof(float), TF_LINE_BYTES);
-  const size_t out    = tf_align_up(TF_MODEL_OUTPUTS_MAX * sizeof(float), TF_LINE_BYTES);
+  const size_t out    = tf_align_up(TF_TEXT_OUTPUTS_MAX * sizeof(float), TF_LINE_BYTES);
   uint8_t     *at     = scratch;
   if (p)
     *p = (places_t){(void *)at, (void *)(at + tokens), (void *)(at + tokens + rows),
@@ -53,13 +53,13 @@ static bool take_apart(const tf_text_model_t *m, const float *out, tf_text_readi
     score += m->weights[i] * out[i];
     if (out[i] > out[label]) label = (uint16_t)i;
   }
-  for (uint32_t i = 0; i < m->embedding_cnt; i++) {
+  for (uint32_t i = 0; i < m->embedding_cnt && embedding; i++) {
     embedding[i] = out[m->label_cnt + i];
     good         = good && isfinite(embedding[i]);
   }
   reading->score      = score;
   reading->label      = label;
-  reading->confidence = out[label];
+  reading->confidence = m->label_cnt ? out[label] : 0.0f;
   return good && isfinite(score);
 }
 
@@ -105,7 +105,7 @@ static void unload(tf_text_model_t *m) {
   free(m);
 }
 
-/* The labels' outputs of its known answers are probabilities. */
+/* It has known answers, and of these the labels' outputs are probabilities. */
 static tf_err_t check_labels(const tf_text_model_t *m, const tf_graph_t *graph, const char *label) {
   for (uint32_t r = 0; r < graph->check_cnt; r++) {
     const float *out = graph->check_outputs + (size_t)r * graph->output_cnt;
@@ -115,7 +115,7 @@ static tf_err_t check_labels(const tf_text_model_t *m, const tf_graph_t *graph, 
       sum += (double)out[i];
       ok = ok && out[i] >= 0.0f;
     }
-    if (!ok || fabs(sum - 1.0) > TF_TEXT_FILE_SUM_ERROR_MAX)
+    if (m->label_cnt && (!ok || fabs(sum - 1.0) > TF_TEXT_FILE_SUM_ERROR_MAX))
       return TF_ERR(
           E_MODEL_SHAPE,
           "%s: its first %u outputs are the labels' probabilities; in a known answer they "
@@ -132,9 +132,9 @@ static tf_err_t check_shape(tf_text_model_t *m, uint32_t idx, const tf_graph_t *
   if (!graph->net || graph->window != m->lengths[idx] || graph->input_cnt != TF_TEXT_FILE_COLUMNS)
     return TF_ERR(E_MODEL_SHAPE, "%s: a window of %u rows of %u; %u of token and mask are wanted",
                   label, graph->window, graph->input_cnt, m->lengths[idx]);
-  if (graph->output_cnt <= m->label_cnt)
-    return TF_ERR(E_MODEL_SHAPE, "%s: %u outputs, and %u labels: the embedding's stand behind them",
-                  label, graph->output_cnt, m->label_cnt);
+  if (graph->output_cnt < m->label_cnt)
+    return TF_ERR(E_MODEL_SHAPE, "%s: %u outputs for %u labels: each wants a probability", label,
+                  graph->output_cnt, m->label_cnt);
   if (idx > 0 && graph->output_cnt != own->nets[0]->output_cnt)
     return TF_ERR(E_MODEL_SHAPE, "%s: %u outputs, the first net has %u", label, graph->output_cnt,
                   own->nets[0]->output_cnt);
@@ -149,7 +149,7 @@ static tf_err_t load_net(tf_text_model_t *m, uint32_t idx, const uint8_t *bytes,
   tf_graph_t      *graph = calloc(1, sizeof *graph);
   if (!graph) return TF_ERR(E_CORE_NO_MEMORY, "%s", label);
   tf_err_t err = tf_safetensors_parse(&st, label, bytes, cnt);
-  if (!err) err = tf_graph_file_read(graph, &st, label);
+  if (!err) err = tf_graph_file_read(graph, &st, label, TF_TEXT_OUTPUTS_MAX);
   if (!err) err = check_shape(m, idx, graph, label);
   if (!err) err = tf_loader_make(graph, options, &own->nets[idx]);
   if (!err) err = tf_loader_check(graph, own->nets[idx], &options->model, NULL);

@@ -171,6 +171,22 @@ def live(exchange, *sets, **kwargs):
     return json.loads(out), err
 
 
+def metrics_at(port):
+    """{name: sum over its labels}, and {(name, label value): value}."""
+    text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read().decode()
+    out = {}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        name, value = line.rsplit(" ", 1)
+        name, _, labels = name.partition("{")
+        value = float(value)
+        out[name] = out.get(name, 0) + value
+        for label in re.findall(r'="([^"]*)"', labels):
+            out[name, label] = out.get((name, label), 0) + value
+    return out
+
+
 class LiveEngine(Background):
     """`tickfuse run` with its metrics: wait for what they should say, then finish()."""
 
@@ -182,24 +198,13 @@ class LiveEngine(Background):
                            engine_args(exchange, *sets, listen, seconds="300s")))
 
     def metrics(self):
-        """{name: sum over its labels}, and {(name, label value): value}."""
+        """As metrics_at; none where it does not answer."""
         try:
-            text = urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5).read().decode()
+            return metrics_at(self.port)
         except OSError:
             if self.process.poll() is not None:
                 raise AssertionError(f"engine: exit {self.process.returncode}\n{self.process.stderr.read()[-2000:]}")
             return {}
-        out = {}
-        for line in text.splitlines():
-            if line.startswith("#"):
-                continue
-            name, value = line.rsplit(" ", 1)
-            name, _, labels = name.partition("{")
-            value = float(value)
-            out[name] = out.get(name, 0) + value
-            for label in re.findall(r'="([^"]*)"', labels):
-                out[name, label] = out.get((name, label), 0) + value
-        return out
 
     def count(self, name, label=None):
         return self.metrics().get((name, label) if label else name, 0)

@@ -1,5 +1,6 @@
 """Texts in the pipeline: heard by a feed, read by a model, an event each, which features and rules read. A replay of the texts
 reads them in place and decides the same whatever its pace and threads."""
+import hashlib
 import json
 import pathlib
 import socket
@@ -11,18 +12,17 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from desk import LONG_S, Desk
-from harness import SMALL, Background, main, run, wait_until
+from harness import Background, main, run, wait_until
 from ports import free_port
+from text_parts import LABELS, TEXT, WIDTH, import_classifier, import_embedder, import_model, write_parts
 
-TEXT = SMALL / "text"
-LABELS = "negative:-1,neutral:0,positive:1"
 GOOD, BAD, PLAIN = "Company beats guidance; record profit!", "Exchange hacked, trading network outage", "Fed market report on bitcoin"
 CONFIG = """
 engine: {{profile: standard, lanes: {lanes}}}
 feeds:
   - {{name: desk, venue: events, instruments: [BTC.DESK, ETH.DESK]}}
 features: [text_score, text_confidence, text_novelty, text_label, text_age, "text_count(60s)", "text_score_ema(60s)", mid]
-texts: {{file: {model}}}
+texts: {{{texts}}}
 strategies:
   - {{name: news, books: [none, ok], buy: "text_score > 0.5", sell: "text_score < -0.5"}}
 """
@@ -31,7 +31,7 @@ engine: {{idle: sleep, lanes: {lanes}}}
 feeds:
   - {{name: desk, venue: events, listen: "127.0.0.1:0", token_file: {at}/token, instruments: [BTC.DESK, ETH.DESK], rate_max: 0}}
 features: [text_score, text_novelty, "text_count(60s)"]
-texts: {{file: {at}/live.safetensors, queue: 16, deadline: 1h}}
+texts: {{classifier: {{file: {at}/live.safetensors}}, queue: 16, deadline: 1h}}
 capture: {{path: {at}/capture, flush: 10ms}}
 control: {{path: {at}/control/socket}}
 strategies:
@@ -87,15 +87,21 @@ class Texts(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory()
         cls.at = pathlib.Path(cls.folder.name)
         cls.model = cls.at / "news.safetensors"
-        run("model", "import", TEXT / "news.onnx", "--vocab", TEXT / "vocab.txt", "--labels", LABELS, "--out", cls.model)
+        import_model(cls.model, "--labels", LABELS)
+        cls.classifier, cls.embedder = cls.at / "classifier.safetensors", cls.at / "embedder.safetensors"
+        parts = cls.at / "parts.onnx"
+        write_parts(parts)
+        import_classifier(cls.classifier, parts)
+        import_embedder(cls.embedder, parts)
 
     @classmethod
     def tearDownClass(cls):
         cls.folder.cleanup()
 
-    def config(self, lanes=ONE, model=None):
+    def config(self, lanes=ONE, model=None, embedder=None):
         path = self.at / "config.yaml"
-        path.write_text(CONFIG.format(lanes=lanes, model=model or self.model))
+        texts = f"classifier: {{file: {model or self.model}}}" + (f", embedder: {{file: {embedder}}}" if embedder else "")
+        path.write_text(CONFIG.format(lanes=lanes, texts=texts))
         return path
 
     def lines(self, lines):
@@ -225,9 +231,65 @@ class Texts(unittest.TestCase):
         self.assertEqual(float(rows[3][at["text_novelty"]]), 1)  # the first of its instrument
         self.assertEqual([row[at["text_count"]] for row in rows], ["1", "2", "3", "1"])
 
+    def events(self, lines, model, embedder=None, args=()):
+        """What a replay of the lines puts into its stream, but for quotes, and its summary."""
+        config = self.config(model=model, embedder=embedder)
+        config.write_text(config.read_text() + "sinks: [{type: stdout, carries: events, format: json}]\n")
+        out, _ = run("replay", config, "--json", "--input", self.lines(lines), *args)
+        told, summary = out.split("{\n", 1)
+        done = json.loads("{" + summary)
+        self.assertEqual(done["ledger"]["residual"], 0)
+        return [e for e in map(json.loads, told.splitlines()) if e["kind"] in ("text", "control")], done
+
+    def test_a_classifier_and_an_embedder_say_what_one_model_of_both_does(self):
+        both, _ = self.events(script(), self.model)
+        pair, done = self.events(script(), self.classifier, self.embedder)
+        swap, *pair = pair
+        hashes = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in (self.model, self.classifier, self.embedder)}
+        self.assertEqual((swap["kind"], swap["command"]), ("control", "swap"))
+        self.assertEqual(swap["words"][0] >> 32, int.from_bytes(bytes.fromhex(hashes[self.embedder])[:4], "little"))
+        self.assertEqual({e["model_hash"] for e in pair}, {hashes[self.classifier][:8]})
+        said = ("instrument", "id", "source", "score", "confidence", "novelty", "label")
+        self.assertEqual([[e[key] for key in said] for e in both], [[e[key] for key in said] for e in pair])
+        self.assertGreater(len({e["novelty"] for e in pair}), 3)
+        texts = done["texts"]
+        self.assertEqual((texts["classifier"]["sha256"], texts["embedder"]["sha256"]), (hashes[self.classifier], hashes[self.embedder]))
+        self.assertEqual((texts["classifier"]["labels"], texts["embedder"]["embedding"]), (["negative", "neutral", "positive"], WIDTH))
+        for args in ((), ("--speed", "100x")):
+            again, _ = self.events(script(), self.classifier, self.embedder, args)
+            self.assertEqual([e.get("novelty") for e in again[1:]], [e["novelty"] for e in pair])
+
+    def test_a_classifier_alone_says_nothing_of_what_is_new(self):
+        events, _ = self.events([text("BTC.DESK", GOOD, 1)] * 2, self.classifier)
+        self.assertEqual([e["novelty"] for e in events], [None, None])
+        rows = self.at / "rows.csv"
+        again = self.lines([json.dumps({"instrument": "BTC.DESK", **{k: e[k] for k in ("kind", "score", "confidence", "novelty", "label",
+                                                                                          "model_hash")}}) for e in events])
+        run("features", "eval", self.config(), "--input", again, "--out", rows)  # as events that another engine made
+        head, *rows = [line.split(",") for line in rows.read_text().splitlines()]
+        self.assertEqual([(row[head.index("text_label")], row[head.index("text_novelty")]) for row in rows], [("2", ""), ("2", "")])
+
+    def test_a_model_in_a_role_that_it_is_not_for_is_refused(self):
+        for model, embedder, said in ((self.embedder, None, "texts.embedder"), (self.model, self.classifier, "texts.classifier")):
+            _, err = run("check", self.config(model=model, embedder=embedder), expect=None)
+            self.assertIn(f"for {said}", err)
+
+    def test_an_embedding_may_be_as_wide_as_1024(self):
+        wide, out = self.at / "wide.onnx", self.at / "wide.safetensors"
+        write_parts(wide, 1024 // WIDTH)
+        told, _ = import_embedder(out, wide, lengths="16")
+        self.assertIn("embedding of 1024,", told)
+        events, _ = self.events(script(), self.classifier, out)
+        joint, _ = self.events(script(), self.model)
+        for one, other in zip(events[1:], joint, strict=True):  # the same angles
+            self.assertAlmostEqual(one["novelty"], other["novelty"], 5)
+        write_parts(wide, 1024 // WIDTH + 1)
+        _, err = import_embedder(out, wide, lengths="16", expect=None)
+        self.assertIn("at most 1024", err)
+
     def test_without_a_model_texts_are_ignored_and_counted(self):
         config = self.config()
-        config.write_text(config.read_text().replace(f"texts: {{file: {self.model}}}\n", ""))
+        config.write_text("".join(line for line in config.read_text().splitlines(True) if not line.startswith("texts:")))
         out, _ = run("replay", config, "--json", "--input", self.lines([text("BTC.DESK", GOOD, 1)]))
         done = json.loads(out)
         self.assertEqual((done["ignored"], done["events"]["text"], done["ledger"]["residual"]), ({"text": 1}, 0, 0))
@@ -246,10 +308,8 @@ class Texts(unittest.TestCase):
         for path, said in ((wrong, "wrong.safetensors"), (TEXT / "news.onnx", "news.onnx"), ("models/example-lstm.safetensors", "tickfuse-texts")):
             _, err = run("check", self.config(model=path), expect=None)
             self.assertIn(said, err)
-        _, err = run("model", "import", TEXT / "news.onnx", "--vocab", TEXT / "vocab.txt", "--labels", "a:1,b:0", "--out", wrong, expect=None)
+        _, err = import_model(wrong, "--labels", "a:1,b:0", expect=None)
         self.assertIn("softmax", err)
-        _, err = run("model", "import", TEXT / "news.onnx", "--vocab", TEXT / "vocab.txt", "--out", wrong, expect=2)
-        self.assertIn("--labels", err)
 
 
 if __name__ == "__main__":

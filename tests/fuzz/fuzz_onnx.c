@@ -28,7 +28,7 @@ static void write_and_read(const tf_graph_t *graph) {
   tf_safetensors_t st;
   if (!back) abort();
   if (tf_graph_file_write(graph, path) == TF_OK && tf_safetensors_read(&st, path) == TF_OK) {
-    if (tf_graph_file_read(back, &st, path) != TF_OK) {
+    if (tf_graph_file_read(back, &st, path, TF_MODEL_OUTPUTS_MAX) != TF_OK) {
       fprintf(stderr, "written, and not read: %s\n", tf_error_text());
       abort();
     }

@@ -39,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t cnt) {
   } else {
     tf_safetensors_t st;
     if (tf_safetensors_parse(&st, "fuzz", bytes, cnt) == TF_OK) {
-      if (tf_graph_file_read(&graph, &st, "fuzz") == TF_OK) run_graph(&graph);
+      if (tf_graph_file_read(&graph, &st, "fuzz", TF_MODEL_OUTPUTS_MAX) == TF_OK) run_graph(&graph);
       tf_safetensors_fini(&st);
     }
   }

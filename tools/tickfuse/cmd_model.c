@@ -70,7 +70,8 @@ static const command_t commands[] = {
      "                        a token a line; the output is the labels' probabilities, then the "
      "embedding\n"
      "  --labels LIST         its labels, each with its weight in a score: "
-     "negative:-1,neutral:0,positive:1\n"
+     "negative:-1,neutral:0,positive:1;\n"
+     "                        without them all of the output is an embedding\n"
      "  --lengths LIST        tokens that texts are run with, multiples of 8 (default: 16,32,64)\n"
      "  --keep-case           the vocabulary has capitals and accents\n"
      "  --json                the report as one JSON object\n"            },

@@ -117,8 +117,10 @@ static int report_texts(const tf_cmd_model_args_t *args, const tf_text_model_t *
         m->sha256_hex, "labels", labels, "embedding", (int)m->embedding_cnt, "lengths", lengths,
         "params", (json_int_t)m->param_cnt, "precision", tf_precision_name(m->precision)));
   }
-  printf("%s: texts' model %s, %u labels, embedding of %u, %llu parameters, up to %u tokens\n",
-         args->out, m->name, m->label_cnt, m->embedding_cnt, (unsigned long long)m->param_cnt,
+  printf("%s: texts' model %s, ", args->out, m->name);
+  if (m->label_cnt) printf("%u labels, ", m->label_cnt);
+  if (m->embedding_cnt) printf("embedding of %u, ", m->embedding_cnt);
+  printf("%llu parameters, up to %u tokens\n", (unsigned long long)m->param_cnt,
          m->lengths[m->length_cnt - 1]);
   return 0;
 }
@@ -129,8 +131,6 @@ static int import_texts(const tf_cmd_model_args_t *args) {
   if (args->features || args->features_file || args->schema_file || args->window ||
       args->calibrate || args->prune > 0 || args->cluster)
     return tf_cmd_model_usage("import", "--vocab makes a model of texts, which has no features");
-  if (!args->labels)
-    return tf_cmd_model_usage("import", "--vocab wants --labels: negative:-1,neutral:0,positive:1");
   tf_text_model_t            *model;
   const tf_text_import_spec_t spec = {.name    = args->name ? args->name : name,
                                       .onnx    = args->file,

@@ -1,6 +1,7 @@
 #include "event_text.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -149,8 +150,11 @@ static void put_text(row_t *r, const tf_event_t *e) {
     put_word(r, tf_text_miss_word(e->u.text.miss));
     return;
   }
-  put(r, "%.9g,%.9g,%.9g,", (double)e->u.text.score, (double)e->u.text.confidence,
-      (double)e->u.text.novelty);
+  put(r, "%.9g,%.9g,", (double)e->u.text.score, (double)e->u.text.confidence);
+  if (isnan(e->u.text.novelty))
+    skip(r, 1);
+  else
+    put(r, "%.9g,", (double)e->u.text.novelty);
   put_integer(r, e->u.text.label);
   skip(r, 1);
 }

@@ -1,6 +1,7 @@
 /* The feed `events`: lines and records, good and bad ones side by side. */
 #include "cmocka_tf.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -454,13 +455,15 @@ static void what_models_said_of_a_text_is_an_event(void **state) {
   (void)state;
   hear(HEAD "\"text\",\"id\":7,\"source\":9,\"score\":-0.125,\"confidence\":0.75,\"novelty\":1e-3,"
             "\"label\":2,\"model_hash\":\"0a1b2c3d\"}\n" HEAD
-            "\"text\",\"id\":7,\"miss\":\"deadline\"}");
-  assert_int_equal(out.event_cnt, 2);
+            "\"text\",\"id\":7,\"miss\":\"deadline\"}\n" HEAD
+            "\"text\",\"score\":1,\"confidence\":1,\"novelty\":null,\"model_hash\":\"0a1b2c3d\"}");
+  assert_int_equal(out.event_cnt, 3);
   assert_int_equal(events[0].kind, TF_EVENT_TEXT);
   assert_true(events[0].u.text.score == -0.125f && events[0].u.text.novelty == 0.001f);
   assert_int_equal(events[0].u.text.label, 2);
   assert_int_equal(events[0].u.text.model_hash, 0x3d2c1b0a);
   assert_int_equal(events[1].u.text.miss, TF_TEXT_MISS_DEADLINE);
+  assert_true(isnan(events[2].u.text.novelty)); /* nobody embedded it */
   tf_event_t record = events[0];
   assert_int_equal(hear_records(&record, sizeof record, "V.S"), TF_VERDICT_DATA);
   record.u.text.miss = TF_TEXT_MISS_CNT;

@@ -630,7 +630,8 @@ static const char text_keys[] =
     "token_file: t,\n"
     "     cert_file: c, tls_key_file: k}\n"
     "engine: {snapshot: s, snapshot_every: 3s, snapshot_restore: exact}\n"
-    "texts: {file: t, name: desk, precision: int8, error_max: 7, deadline: 3s, queue: 99}\n";
+    "texts: {deadline: 3s, queue: 99, classifier: {file: t, precision: int8, error_max: 7},\n"
+    "        embedder: {registry: r, name: desk, version: 4}}\n";
 
 static void keys_of_texts_snapshots_and_intakes_reach_their_fields(void **state) {
   (void)state;
@@ -642,10 +643,12 @@ static void keys_of_texts_snapshots_and_intakes_reach_their_fields(void **state)
   assert_int_equal(c->feeds[1].clients_max, 5);
   assert_int_equal(c->feeds[1].rate_max, 6);
   assert_int_equal(c->feeds[1].ids_kept, 9);
-  assert_string_equal(c->texts.file, "t");
-  assert_string_equal(c->texts.name, "desk");
-  assert_int_equal(c->texts.precision, TF_CONFIG_PRECISION_INT8);
-  assert_int_equal(c->texts.error_max_ppm, 7);
+  assert_string_equal(c->texts.classifier.file, "t");
+  assert_int_equal(c->texts.classifier.precision, TF_CONFIG_PRECISION_INT8);
+  assert_int_equal(c->texts.classifier.error_max_ppm, 7);
+  assert_string_equal(c->texts.embedder.registry, "r");
+  assert_string_equal(c->texts.embedder.name, "desk");
+  assert_int_equal(c->texts.embedder.version, 4);
   assert_int_equal(c->texts.deadline_ns, 3 * TF_NS_PER_SEC);
   assert_int_equal(c->texts.queue, 99);
   tf_config_free(c);

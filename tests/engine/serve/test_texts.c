@@ -14,7 +14,8 @@
 #define SEEN_MAX    8192u
 #define LONG_NS     (3600 * TF_NS_PER_SEC)
 
-/* The score is the first character's place behind 'a'; "!" is no number; where it is held it waits for the test. */
+/* The score is the first character's place behind 'a'; "!" is no number, nor "?" where it embeds; where it is held it waits for
+ * the test. */
 static struct {
   uint32_t is_held; /* shared */
   uint64_t read;    /* by the reader */
@@ -22,20 +23,22 @@ static struct {
 
 static bool stub_read(const tf_text_model_t *model, void *scratch, const char *bytes,
                       uint32_t bytes_cnt, tf_text_reading_t *reading, float *embedding) {
-  (void)model;
   (void)scratch;
   /* pairs with: let_go */
   while (tf_load_acquire_u32(&stub.is_held)) nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
   tf_count_add(&stub.read, 1);
   *reading = (tf_text_reading_t){
       .score = (float)(bytes[0] - 'a'), .confidence = 0.5f, .label = 1, .token_cnt = bytes_cnt};
-  for (uint32_t i = 0; i < EMBEDDING; i++)
+  for (uint32_t i = 0; i < model->embedding_cnt && embedding; i++)
     embedding[i] = i < bytes_cnt ? (float)(bytes[i] - 'm') : 0.0f;
-  return bytes[0] != '!';
+  return bytes[0] != '!' && (!embedding || bytes[0] != '?');
 }
 
 static tf_text_model_t model = {
     .name = "stub", .embedding_cnt = EMBEDDING, .hash = 7, .scratch_bytes = 64, .read = stub_read};
+/* Its embedding is of one character, so that whose it was shows. */
+static const tf_text_model_t embedder = {
+    .name = "embedder", .embedding_cnt = 1, .hash = 9, .scratch_bytes = 64, .read = stub_read};
 static tf_texts_t *texts;
 static tf_event_t  seen[SEEN_MAX];
 static uint32_t    seen_cnt, swap_cnt; /* seen_cnt: swaps among them */
@@ -45,7 +48,7 @@ static void publish(void *self, tf_event_t *event) {
   assert_in_range(seen_cnt, 0, SEEN_MAX - 1);
   if (event->kind == TF_EVENT_CONTROL) {
     assert_int_equal(event->u.model.command, TF_CONTROL_SWAP);
-    assert_int_equal(event->u.model.model_idx, TF_TEXTS_MODEL_IDX);
+    assert_true(tf_texts_is_model_idx(event->u.model.model_idx));
     assert_int_equal(event->instrument_id, UINT32_MAX);
     swap_cnt++;
   } else {
@@ -55,17 +58,24 @@ static void publish(void *self, tf_event_t *event) {
   seen[seen_cnt++] = *event;
 }
 
-static void begin(bool is_inline, uint64_t deadline_ns) {
-  const tf_texts_config_t config = {.model          = &model,
-                                    .queue          = TF_TEXTS_QUEUE_MIN,
-                                    .instrument_cap = INSTRUMENTS,
-                                    .deadline_ns    = deadline_ns,
-                                    .is_inline      = is_inline,
-                                    .publish        = publish};
+static void begin_with(const tf_text_model_t *classifies, const tf_text_model_t *embeds,
+                       bool is_inline, uint64_t deadline_ns) {
+  const tf_texts_config_t config = {
+      .first          = {{classifies, 0}, {embeds, 5}},
+      .queue          = TF_TEXTS_QUEUE_MIN,
+      .instrument_cap = INSTRUMENTS,
+      .deadline_ns    = deadline_ns,
+      .is_inline      = is_inline,
+      .publish        = publish
+  };
   seen_cnt = swap_cnt = 0;
   stub.read           = 0;
   tf_store_release_u32(&stub.is_held, 0); /* pairs with: stub_read */
   assert_int_equal(tf_texts_init(&config, &texts), TF_OK);
+}
+
+static void begin(bool is_inline, uint64_t deadline_ns) {
+  begin_with(&model, NULL, is_inline, deadline_ns);
 }
 
 static void let_go(void) { tf_store_release_u32(&stub.is_held, 0); /* pairs with: stub_read */ }
@@ -264,13 +274,14 @@ static void a_version_that_is_swapped_in_reads_what_comes_behind_its_event(void 
   hold();
   assert_int_equal(tf_texts_start(texts), TF_OK);
   for (uint32_t i = 0; i < TF_TEXTS_QUEUE_MIN; i++) assert_true(tell("ab", 0, i, now_ns));
-  assert_int_equal(tf_texts_fill(texts, 1, &next, 42), TF_OK);
-  assert_true(tf_texts_has_told(texts));
-  tf_texts_offer(texts, 1);
-  assert_false(tf_texts_has_told(texts));
+  assert_int_equal(tf_texts_fill(texts, TF_TEXTS_CLASSIFIER, 1, &(tf_texts_version_t){&next, 42}),
+                   TF_OK);
+  assert_true(tf_texts_has_told(texts, TF_TEXTS_CLASSIFIER));
+  tf_texts_offer(texts, TF_TEXTS_CLASSIFIER, 1);
+  assert_false(tf_texts_has_told(texts, TF_TEXTS_CLASSIFIER));
   let_go();
   wait_for(TF_TEXTS_QUEUE_MIN + 1, now_ns);
-  assert_true(tf_texts_has_told(texts));
+  assert_true(tf_texts_has_told(texts, TF_TEXTS_CLASSIFIER));
   uint32_t at = 0;
   while (seen[at].kind == TF_EVENT_TEXT) assert_int_equal(seen[at++].u.text.model_hash, 7);
   assert_int_equal(swap_cnt, 1);
@@ -283,7 +294,7 @@ static void a_version_that_is_swapped_in_reads_what_comes_behind_its_event(void 
     else
       assert_true(seen[i].u.text.novelty < 1e-6f);
   }
-  tf_texts_offer(texts, 0); /* and back, with no text to wait for */
+  tf_texts_offer(texts, TF_TEXTS_CLASSIFIER, 0); /* and back, with no text to wait for */
   wait_for(TF_TEXTS_QUEUE_MIN + 2, now_ns);
   assert_int_equal(seen[TF_TEXTS_QUEUE_MIN + 1].u.model.hash, 7);
   assert_true(tell("ab", 0, 99, now_ns));
@@ -293,11 +304,89 @@ static void a_version_that_is_swapped_in_reads_what_comes_behind_its_event(void 
   end();
 }
 
+static void assert_swap(uint32_t at, tf_texts_role_t role, uint32_t hash, uint64_t version) {
+  assert_int_equal(seen[at].kind, TF_EVENT_CONTROL);
+  assert_int_equal(seen[at].u.model.model_idx, TF_TEXTS_MODEL_IDX(role));
+  assert_int_equal(seen[at].u.model.hash, hash);
+  assert_int_equal(seen[at].u.model.version, version);
+}
+
+/* Both read each text; novelty is of what the embedder says, which an event names before the first. */
+static void an_embedder_beside_says_what_is_new(void **state) {
+  for (uint32_t is_inline = 0; is_inline < 2; is_inline++) {
+    (void)state;
+    const uint64_t now_ns = tf_clock_wall_ns();
+    begin_with(&model, &embedder, is_inline, LONG_NS);
+    assert_int_equal(tf_texts_start(texts), TF_OK);
+    assert_true(tell("cat", 0, 1, now_ns));
+    assert_true(tell("cow", 0, 2, now_ns)); /* as the first by its first character */
+    assert_true(tell("?", 0, 3, now_ns));   /* the classifier reads it, the embedder does not */
+    assert_true(tell("!", 0, 4, now_ns));
+    assert_true(tell("zoo", 0, 5, now_ns));
+    wait_for(6, now_ns);
+    assert_swap(0, TF_TEXTS_EMBEDDER, 9, 5);
+    assert_true(seen[1].u.text.novelty == 1.0f && seen[1].u.text.score == 2.0f);
+    assert_true(seen[2].u.text.novelty < 1e-6f && seen[2].u.text.model_hash == 7);
+    assert_int_equal(seen[3].u.text.miss, TF_TEXT_MISS_FAILED);
+    assert_int_equal(seen[4].u.text.miss, TF_TEXT_MISS_FAILED);
+    assert_true(seen[5].u.text.novelty == 2.0f); /* the other way */
+    assert_int_equal(stub.read, 4 * 2 + 1);
+    assert_int_equal(tf_texts_counts(texts)->tokens, 2 * 9);
+    end();
+  }
+}
+
+/* A classifier's swap leaves what is new alone, an embedder's does not; either is told by its own event. */
+static void each_of_two_models_is_swapped_by_itself(void **state) {
+  (void)state;
+  static tf_text_model_t next[TF_TEXTS_ROLE_CNT];
+  const uint64_t         now_ns = tf_clock_wall_ns();
+  next[TF_TEXTS_CLASSIFIER]     = model;
+  next[TF_TEXTS_EMBEDDER]       = embedder;
+  begin_with(&model, &embedder, false, LONG_NS);
+  assert_false(tf_texts_has_told(texts, TF_TEXTS_EMBEDDER));
+  assert_int_equal(tf_texts_start(texts), TF_OK);
+  assert_true(tell("cat", 0, 1, now_ns));
+  wait_for(2, now_ns);
+  for (tf_texts_role_t role = 0; role < TF_TEXTS_ROLE_CNT; role++) {
+    next[role].hash = 20 + (uint32_t)role;
+    assert_int_equal(
+        tf_texts_fill(texts, role, 1, &(tf_texts_version_t){&next[role], 30 + (uint64_t)role}),
+        TF_OK);
+    tf_texts_offer(texts, role, 1);
+    wait_for(seen_cnt + 1, now_ns);
+    assert_true(tf_texts_has_told(texts, TF_TEXTS_CLASSIFIER) &&
+                tf_texts_has_told(texts, TF_TEXTS_EMBEDDER));
+    assert_swap(seen_cnt - 1, role, 20 + (uint32_t)role, 30 + (uint64_t)role);
+    assert_true(tell("cat", 0, 2, now_ns));
+    wait_for(seen_cnt + 1, now_ns);
+    assert_int_equal(seen[seen_cnt - 1].u.text.model_hash, 20);
+    const bool is_anew = seen[seen_cnt - 1].u.text.novelty == 1.0f;
+    assert_int_equal(is_anew, role == TF_TEXTS_EMBEDDER);
+  }
+  end();
+}
+
+static void where_nobody_embeds_novelty_is_no_number(void **state) {
+  (void)state;
+  tf_text_model_t bare = model;
+  bare.embedding_cnt   = 0;
+  begin_with(&bare, NULL, true, LONG_NS);
+  assert_int_equal(tf_texts_start(texts), TF_OK);
+  assert_true(tell("cat", 0, 1, 1));
+  assert_true(tell("cat", 0, 2, 2));
+  assert_int_equal(seen_cnt, 2);
+  for (uint32_t i = 0; i < 2; i++)
+    assert_true(isnan(seen[i].u.text.novelty) && seen[i].u.text.score == 2.0f);
+  end();
+}
+
 static void as_much_memory_as_the_limit_is_taken_and_no_more(void **state) {
   (void)state;
-  tf_texts_config_t config = {.model = &model, .queue = TF_TEXTS_QUEUE_MIN, .publish = publish};
-  const uint64_t    each   = (TF_TEXTS_KEPT + 1) * (uint64_t)EMBEDDING * sizeof(float);
-  config.instrument_cap    = (uint32_t)(TF_TEXTS_MEMORY_MAX / each + 1);
+  tf_texts_config_t config = {
+      .first = {{&model, 0}}, .queue = TF_TEXTS_QUEUE_MIN, .publish = publish};
+  const uint64_t each   = (TF_TEXTS_KEPT + 1) * (uint64_t)EMBEDDING * sizeof(float);
+  config.instrument_cap = (uint32_t)(TF_TEXTS_MEMORY_MAX / each + 1);
   assert_int_equal(tf_texts_init(&config, &texts), E_CONFIG_VALUE);
   assert_null(texts);
 }
@@ -312,6 +401,9 @@ int main(void) {
       cmocka_unit_test(a_stop_misses_what_waits_and_takes_no_more),
       cmocka_unit_test(novelty_is_one_less_the_greatest_cosine_of_the_last_64),
       cmocka_unit_test(a_version_that_is_swapped_in_reads_what_comes_behind_its_event),
+      cmocka_unit_test(an_embedder_beside_says_what_is_new),
+      cmocka_unit_test(each_of_two_models_is_swapped_by_itself),
+      cmocka_unit_test(where_nobody_embeds_novelty_is_no_number),
       cmocka_unit_test(as_much_memory_as_the_limit_is_taken_and_no_more),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

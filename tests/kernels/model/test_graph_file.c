@@ -246,7 +246,7 @@ static void written_graph_is_read_back_alike(void **state) {
   assert_int_equal(tf_graph_make_checks(graph), TF_OK);
   assert_int_equal(tf_graph_file_write(graph, path), TF_OK);
   assert_int_equal(tf_safetensors_read(&st, path), TF_OK);
-  assert_int_equal(tf_graph_file_read(back, &st, path), TF_OK);
+  assert_int_equal(tf_graph_file_read(back, &st, path, TF_MODEL_OUTPUTS_MAX), TF_OK);
   assert_int_equal(back->node_cnt, graph->node_cnt);
   for (uint32_t i = 0; i < graph->node_cnt; i++) {
     const tf_graph_node_t *a = &graph->nodes[i], *b = &back->nodes[i];

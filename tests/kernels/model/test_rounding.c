@@ -42,7 +42,7 @@ static tf_err_t read_back(tf_graph_t *g) {
   tf_safetensors_t st;
   memset(g, 0, sizeof *g);
   tf_err_t err = tf_safetensors_read(&st, path);
-  if (!err) err = tf_graph_file_read(g, &st, path);
+  if (!err) err = tf_graph_file_read(g, &st, path, TF_MODEL_OUTPUTS_MAX);
   tf_safetensors_fini(&st);
   return err;
 }

@@ -18,7 +18,7 @@
 static char             path[] = "/tmp/tickfuse-text-XXXXXX";
 static tf_text_model_t *model;
 static void            *scratch;
-static float            embedding[TF_TEXT_EMBEDDING_MAX];
+static float            embedding[TF_TEXT_OUTPUTS_MAX];
 
 static tf_err_t import(const char *labels, const char *lengths, tf_precision_t precision,
                        tf_text_model_t **out) {
@@ -81,7 +81,7 @@ static void a_text_is_the_same_bits_in_a_longer_net(void **state) {
   (void)state;
   static const char *const WORDS[] = {"bank", "hacked", "record", "profit", ",", "fed", "xq"};
   char                     text[512];
-  float                    other[TF_TEXT_EMBEDDING_MAX];
+  float                    other[TF_TEXT_OUTPUTS_MAX];
   uint32_t                 seed = 5;
   for (uint32_t round = 0; round < 60; round++) {
     text[0] = 0;
