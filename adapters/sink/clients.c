@@ -97,6 +97,14 @@ bool tf_clients_have_more(const tf_clients_t *c) {
   return false;
 }
 
+bool tf_clients_have_unsent(const tf_clients_t *c) {
+  for (uint32_t i = 0; i < c->config.clients_max; i++)
+    if (c->clients[i].phase != TF_SINK_CLIENT_FREE &&
+        (c->clients[i].has_more || c->clients[i].tx_at < c->clients[i].tx_cnt))
+      return true;
+  return false;
+}
+
 /* ---- coming ---- */
 
 void tf_clients_refuse(tf_clients_t *c, const char *peer, tf_frame_reason_t reason,

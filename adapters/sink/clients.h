@@ -159,5 +159,7 @@ bool tf_sink_client_over(tf_clients_t *clients, tf_sink_client_t *client, uint64
 void tf_clients_stop(tf_clients_t *clients, uint64_t now_ns);
 /* Would a client go on at once? Then nobody is to wait. */
 bool tf_clients_have_more(const tf_clients_t *clients);
+/* Has a client something that was not sent yet, whether its connection has room or not? */
+bool tf_clients_have_unsent(const tf_clients_t *clients);
 
 #endif

@@ -351,7 +351,7 @@ static void nap(uint64_t ns) { nanosleep(&(struct timespec){.tv_nsec = (long)ns}
 static void sleep_on(const tf_egress_t *e, const tf_outlet_view_t *before, uint64_t begun_ns) {
   uint64_t slept_ns = tf_clock_monotonic_ns() - begun_ns;
   bool     is_news  = before->phase != e->view.phase || before->connection != e->view.connection ||
-                 before->acked_seq != e->view.acked_seq;
+                 before->acked_seq != e->view.acked_seq || e->view.goes_on;
   if (e->wait_ns > 0 && !is_news && slept_ns < e->wait_ns / 2) nap(e->wait_ns - slept_ns);
 }
 
@@ -360,7 +360,7 @@ static void pass(tf_egress_t *e) {
   uint64_t         now_ns = tf_clock_monotonic_ns();
   e->outlet->poll(e->outlet_state, now_ns, e->wait_ns, &e->view);
   if (e->wait_ns) sleep_on(e, &before, now_ns);
-  bool moved = follow(e);
+  bool moved = follow(e) || e->view.goes_on;
   if (e->failed) return;
   moved |= e->spool ? spool_in(e) : fill(e);
   if (e->spool && !e->failed) moved |= spool_out(e);

@@ -52,6 +52,7 @@ typedef struct tf_outlet_view {
                                    destination that holds nothing (udp, http, listeners) */
   bool     is_tail_foreign; /* another process wrote it, as its own mark says */
   uint64_t acked_seq;       /* of this connection: all that was sent up to here is there for good */
+  bool     goes_on; /* it sent something in this call and has more to send: no time to nap */
 } tf_outlet_view_t;
 
 /* One record on its way out. */

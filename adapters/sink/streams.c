@@ -226,13 +226,18 @@ static void serve_events(streams_t *s) {
 }
 
 void tf_streams_poll(void *state, uint64_t now_ns, uint64_t wait_ns, tf_outlet_view_t *view) {
-  streams_t *s = state;
-  s->now_ns    = now_ns;
+  streams_t *s      = state;
+  uint64_t   before = s->counts.bytes;
+  s->now_ns         = now_ns;
   pump_all(s);
   wait_for(s, tf_clients_have_more(s->clients) ? 0 : wait_ns);
   serve_events(s);
   pump_all(s);
-  *view = (tf_outlet_view_t){.phase = TF_OUTLET_READY, .connection = 1, .acked_seq = s->last_seq};
+  *view = (tf_outlet_view_t){.phase      = TF_OUTLET_READY,
+                             .connection = 1,
+                             .acked_seq  = s->last_seq,
+                             .goes_on =
+                                 s->counts.bytes != before && tf_clients_have_unsent(s->clients)};
 }
 
 uint32_t tf_streams_send(void *state, const tf_out_t *outs, uint32_t n) {

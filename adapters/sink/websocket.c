@@ -24,22 +24,25 @@
 #define HEADER_BYTES_MAX    8192
 #define CONNECTION_SPARE    16 /* that are not clients yet, beyond clients_max */
 #define MESSAGES_CNT_MAX    64 /* of a client at once: so that none holds the thread */
+#define RX_BYTES            4096
+#define CLOSE_NAP_US        200
 #define BEARER              "Bearer "
 #define AUTHORIZATION_BYTES (sizeof BEARER + TF_FRAME_TOKEN_BYTES_MAX)
 
 typedef struct websocket {
-  struct lws_context *context;
-  struct lws_vhost   *vhost;
-  tf_listener_t       listener;
-  bool                adopted; /* the listening socket is libwebsockets' to close */
-  char                host[TF_LISTENER_HOST_BYTES];
-  const char         *path;
-  tf_clients_t       *clients;
-  tf_outlet_counts_t  counts;
-  uint64_t            now_ns, last_seq;
-  uint32_t            connection_cnt;
-  uint8_t            *message;  /* LWS_PRE, then one message */
-  struct lws        **sessions; /* clients_max: of those that are clients */
+  struct lws_context  *context;
+  struct lws_vhost    *vhost;
+  tf_listener_t        listener;
+  bool                 adopted; /* the listening socket is libwebsockets' to close */
+  char                 host[TF_LISTENER_HOST_BYTES];
+  const char          *path;
+  tf_clients_t        *clients;
+  tf_outlet_counts_t   counts;
+  uint64_t             now_ns, last_seq;
+  uint32_t             connection_cnt;
+  uint8_t             *message;  /* LWS_PRE, then one message */
+  struct lws         **sessions; /* clients_max: of those that are clients */
+  struct lws_protocols protocols[2];
 } websocket_t;
 
 /* A connection that speaks websocket. */
@@ -248,13 +251,21 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 
 /* ---- the outlet ---- */
 
+/* True: something was sent and more is to be, so that this is to be called again at once. */
+static bool serve(websocket_t *w) {
+  uint64_t before = w->counts.bytes;
+  look_after_all(w);
+  lws_service(w->context, -1);
+  return w->counts.bytes != before && tf_clients_have_unsent(w->clients);
+}
+
 static void poll_clients(void *state, uint64_t now_ns, uint64_t wait_ns, tf_outlet_view_t *view) {
   websocket_t *w = state;
   (void)wait_ns; /* libwebsockets waits in whole milliseconds: the egress thread naps instead */
-  w->now_ns = now_ns;
-  look_after_all(w);
-  lws_service(w->context, -1);
-  *view = (tf_outlet_view_t){.phase = TF_OUTLET_READY, .connection = 1, .acked_seq = w->last_seq};
+  w->now_ns    = now_ns;
+  bool goes_on = serve(w);
+  *view        = (tf_outlet_view_t){
+             .phase = TF_OUTLET_READY, .connection = 1, .acked_seq = w->last_seq, .goes_on = goes_on};
 }
 
 static uint32_t send_records(void *state, const tf_out_t *outs, uint32_t n) {
@@ -319,14 +330,17 @@ static tf_err_t listen_at(websocket_t *w, const tf_sink_config_t *config) {
 }
 
 static tf_err_t open_context(websocket_t *w, const tf_sink_config_t *config) {
-  static const struct lws_protocols protocols[] = {
-      {"tickfuse", on_event, sizeof(session_t), 4096, 0, NULL, 0},
-      {NULL,       NULL,     0,                 0,    0, NULL, 0}
-  };
+  /* What goes out at once is a whole message: without tx_packet_size libwebsockets cuts it into pieces of rx_buffer_size,
+   * one a pass of its service. */
+  w->protocols[0]                              = (struct lws_protocols){.name                  = "tickfuse",
+                                                                        .callback              = on_event,
+                                                                        .per_session_data_size = sizeof(session_t),
+                                                                        .rx_buffer_size        = RX_BYTES,
+                                                                        .tx_packet_size        = tf_clients_tx_bytes(config)};
   uint32_t                         connections = session_cnt(config) + CONNECTION_SPARE;
   struct lws_context_creation_info info        = {
              .port                  = CONTEXT_PORT_NO_LISTEN_SERVER,
-             .protocols             = protocols,
+             .protocols             = w->protocols,
              .gid                   = (gid_t)-1,
              .uid                   = (uid_t)-1,
              .options               = LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
@@ -400,11 +414,8 @@ static void close_websocket(void *state) {
   websocket_t *w      = state;
   uint64_t     due_ns = tf_clock_monotonic_ns() + w->clients->config.drain_ns_max;
   tf_clients_stop(w->clients, w->now_ns);
-  while (w->counts.clients > 0 && (w->now_ns = tf_clock_monotonic_ns()) < due_ns) {
-    look_after_all(w);
-    lws_service(w->context, -1);
-    if (!tf_clients_have_more(w->clients)) usleep(200);
-  }
+  while (w->counts.clients > 0 && (w->now_ns = tf_clock_monotonic_ns()) < due_ns)
+    if (!serve(w)) usleep(CLOSE_NAP_US);
   release(w);
 }
 

@@ -41,9 +41,11 @@
 #define EVENT_CNT_MAX  64
 #define ACCEPT_CNT_MAX 16 /* a pass */
 #define TICK_MS        50 /* deadlines are looked at so often */
-/* While the engine is to take something: it does within a pass of its lane, which nobody is told of. */
-#define WAIT_NS    (100 * TF_NS_PER_US)
-#define LINGER_CNT 64 /* reads of what still comes behind a refusal, so that the peer can read it */
+/* While the engine is to take something: it does within a pass of its lane, which makes no system call to say so. Looked at
+ * again after so long, twice as long each time. */
+#define WAIT_NS_MIN (20 * TF_NS_PER_US)
+#define WAIT_NS_MAX (640 * TF_NS_PER_US)
+#define LINGER_CNT  64 /* reads of what still comes behind a refusal, so that the peer can read it */
 
 typedef enum phase { FREE, HEAD, BODY, WAIT, ANSWER, LINGER } phase_t;
 
@@ -55,6 +57,7 @@ typedef struct tls_part {
 typedef struct client {
   uint8_t                phase;
   bool                   waits_out; /* for room in the socket */
+  uint32_t               watched;   /* epoll's events */
   bool                   has_begun; /* HEAD: a byte of it came */
   int                    fd;
   uint64_t               due_ns; /* of the phase */
@@ -81,6 +84,7 @@ typedef struct intake {
   int                       epoll_fd, wake_fd;
   uint32_t                  stopping; /* written by close */
   uint32_t                  client_max, client_cnt, wait_cnt;
+  uint64_t                  wait_ns; /* between looks at those that wait for the engine */
   uint64_t                  now_ns;
   client_t                 *clients;   /* (client_max) */
   tls_part_t               *tls_parts; /* (client_max) of a TLS listener */
@@ -95,6 +99,7 @@ static const char wake_mark, listen_mark; /* epoll's names of what is no client 
 static void set_phase(intake_t *s, client_t *c, phase_t phase, uint64_t span_ns) {
   s->wait_cnt -= c->phase == WAIT;
   s->wait_cnt += phase == WAIT;
+  if (phase == WAIT) s->wait_ns = WAIT_NS_MIN;
   c->phase    = (uint8_t)phase;
   c->since_ns = s->now_ns;
   c->due_ns   = s->now_ns + span_ns;
@@ -115,11 +120,20 @@ static void end_client(intake_t *s, client_t *c) {
   tf_count_add(&s->counts.disconnects, 1);
 }
 
+static bool reads(const client_t *c) {
+  return c->phase == HEAD || c->phase == BODY || c->phase == LINGER;
+}
+
+static void set_watched(intake_t *s, client_t *c, uint32_t watched) {
+  struct epoll_event event = {.events = watched, .data = {.ptr = c}};
+  if (c->watched != watched) epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, c->fd, &event);
+  c->watched = watched;
+}
+
+/* Of one that is not read now input is watched on, until some comes: few send before they are answered. */
 static void watch(intake_t *s, client_t *c) {
-  bool               reads = c->phase == HEAD || c->phase == BODY || c->phase == LINGER;
-  struct epoll_event event = {.events = (reads ? EPOLLIN : 0u) | (c->waits_out ? EPOLLOUT : 0u),
-                              .data   = {.ptr = c}};
-  epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, c->fd, &event);
+  uint32_t in = reads(c) ? EPOLLIN : c->watched & EPOLLIN;
+  set_watched(s, c, in | (c->waits_out ? EPOLLOUT : 0u));
 }
 
 /* ---- sending ---- */
@@ -343,13 +357,16 @@ static void on_readable(intake_t *s, client_t *c) {
 }
 
 static void on_events(intake_t *s, client_t *c, uint32_t events) {
-  bool reads = c->phase == HEAD || c->phase == BODY || c->phase == LINGER;
-  if (!reads && events & (EPOLLHUP | EPOLLERR))
+  if (!reads(c) && events & (EPOLLHUP | EPOLLERR)) {
     end_client(s, c); /* nobody is there to be answered; what it sent is the engine's */
-  else if (reads && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+    return;
+  }
+  if (reads(c) && events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
     on_readable(s, c);
-  else if (events & EPOLLOUT)
-    advance(s, c);
+    return;
+  }
+  if (events & EPOLLIN) set_watched(s, c, c->watched & ~(uint32_t)EPOLLIN);
+  if (events & EPOLLOUT) advance(s, c);
 }
 
 static void on_deadline(intake_t *s, client_t *c) {
@@ -369,7 +386,7 @@ static void look_at_all(intake_t *s) {
   for (uint32_t i = 0; i < s->client_max; i++) {
     client_t *c = &s->clients[i];
     if (c->phase == FREE) continue;
-    if (c->phase == WAIT) advance(s, c);
+    if (c->phase == WAIT && tf_event_post_is_taken(&s->post, c->answer.ticket)) advance(s, c);
     if (c->phase != FREE && s->now_ns >= c->due_ns) on_deadline(s, c);
   }
 }
@@ -408,7 +425,8 @@ static void take(intake_t *s, int fd) {
   tf_count_add(&s->counts.connects, 1);
   await_head(s, c);
   set_phase(s, c, HEAD, TF_EVENT_POST_HEAD_NS_MAX);
-  struct epoll_event event      = {.events = EPOLLIN, .data = {.ptr = c}};
+  c->watched                    = EPOLLIN;
+  struct epoll_event event      = {.events = c->watched, .data = {.ptr = c}};
   bool               is_watched = epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
   if (c->tls) memset(&c->tls->tls, 0, sizeof c->tls->tls);
   if (!is_watched || (c->tls && tf_tls_init(&c->tls->tls, &s->tls_ctx, NULL, c->tls->tx,
@@ -430,8 +448,9 @@ static void accept_some(intake_t *s) {
 
 static int wait_for(intake_t *s, struct epoll_event *events) {
   if (s->wait_cnt == 0) return epoll_wait(s->epoll_fd, events, EVENT_CNT_MAX, TICK_MS);
-  const struct timespec span = {.tv_nsec = (long)WAIT_NS};
-  int                   cnt  = epoll_pwait2(s->epoll_fd, events, EVENT_CNT_MAX, &span, NULL);
+  const struct timespec span = {.tv_nsec = (long)s->wait_ns};
+  s->wait_ns                 = s->wait_ns < WAIT_NS_MAX ? 2 * s->wait_ns : WAIT_NS_MAX;
+  int cnt                    = epoll_pwait2(s->epoll_fd, events, EVENT_CNT_MAX, &span, NULL);
   if (cnt >= 0 || errno != ENOSYS) return cnt;
   return epoll_wait(s->epoll_fd, events, EVENT_CNT_MAX, 1); /* a kernel before 5.11 */
 }

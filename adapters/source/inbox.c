@@ -18,8 +18,9 @@ typedef struct entry {
 TF_STATIC_ASSERT(sizeof(entry_t) <= TF_LINE_BYTES, "a skip's header fits the smallest rest");
 
 struct tf_inbox {
-  uint64_t capacity_bytes;
-  uint64_t reserved_0[15];
+  uint64_t   capacity_bytes;
+  tf_bell_t *bell; /* NULL: its reader never sleeps */
+  uint64_t   reserved_0[14];
   /* written by the writer; published and put_cnt are read by others */
   uint64_t published;
   uint64_t put_cnt;
@@ -75,6 +76,8 @@ tf_inbox_t *tf_inbox_init(void *memory, uint64_t capacity_bytes) {
   return inbox;
 }
 
+void tf_inbox_set_bell(tf_inbox_t *inbox, tf_bell_t *bell) { inbox->bell = bell; }
+
 static entry_t *entry_at(tf_inbox_t *inbox, uint64_t index) {
   return (entry_t *)(void *)(inbox->ring + (index & (inbox->capacity_bytes - 1)));
 }
@@ -114,6 +117,7 @@ bool tf_inbox_put(tf_inbox_t *inbox, const tf_inbox_message_t *m) {
   memset(text + target_bytes + m->bytes_cnt, 0, TF_BYTES_PAD);
   tf_count_add(&inbox->put_cnt, 1); /* before it can be taken: waiting is never below 0 */
   tf_store_release(&inbox->published, at + bytes); /* pairs with: tf_inbox_peek */
+  tf_bell_ring(inbox->bell);
   return true;
 }
 
@@ -155,6 +159,8 @@ void tf_inbox_drop(tf_inbox_t *inbox) {
   tf_store_release(&inbox->taken_cnt, tf_load_relaxed(&inbox->taken_cnt) + 1); /* relaxed: ours */
   tf_store_release(&inbox->consumed, at); /* pairs with: has_room */
 }
+
+void tf_inbox_leave(tf_inbox_t *inbox) { tf_bell_ring(inbox->bell); }
 
 /* ---- any thread ---- */
 

@@ -6,13 +6,14 @@
  *        v                       v                      does not fit before the ring's end lies at its beginning,
  *   ..|//|///////|///////|//////|   |   |..             behind an entry that says to skip what is left.
  *
- * Writer: the intake's thread. Reader: acquire's. Memory is the caller's, sized at start. No call waits or allocates.
+ * Writer: the intake's thread. Reader: acquire's. Memory is the caller's, sized at start. No call waits or allocates; a put
+ * makes a system call where it has a bell, and only for a reader that sleeps.
  * Indices are bytes, 64 bits, monotone; place = index mod capacity. Each side keeps a private copy of the other's and
  * reads the shared one only where the copy says full or empty. */
 #ifndef TF_SOURCE_INBOX_H
 #define TF_SOURCE_INBOX_H
 
-#include "tf/base.h"
+#include "core/bell.h"
 #include "tf/feed.h"
 #include "tf/io.h" /* TF_BYTES_PAD */
 
@@ -42,11 +43,16 @@ uint64_t tf_inbox_capacity_for(uint64_t message_bytes_max);
 /* memory: tf_inbox_bytes, at TF_LINE_PAIR_BYTES. */
 tf_inbox_t *tf_inbox_init(void *memory, uint64_t capacity_bytes);
 
+/* Before either side begins: the bell that a put rings, for a reader that sleeps. NULL, as after init: it does not. */
+void tf_inbox_set_bell(tf_inbox_t *inbox, tf_bell_t *bell);
+
 /* Writer. False: it does not fit now. bytes_cnt is at most a quarter of the capacity, target shorter than its bound. */
 bool tf_inbox_put(tf_inbox_t *inbox, const tf_inbox_message_t *message);
 /* Reader. False: there is none. What it points to holds until drop, which gives its room back. */
 bool tf_inbox_peek(tf_inbox_t *inbox, tf_inbox_message_t *message);
 void tf_inbox_drop(tf_inbox_t *inbox); /* the one that was peeked at last */
+/* Reader. It leaves something for its next turn, and is not to sleep before. */
+void tf_inbox_leave(tf_inbox_t *inbox);
 
 /* Any thread. Put and not dropped yet. */
 uint64_t tf_inbox_waiting(const tf_inbox_t *inbox);

@@ -77,6 +77,7 @@ static int inbox_source_poll(tf_source_t *source, uint64_t now_ns) {
     tf_inbox_drop(s->config.inbox);
     cnt++;
   }
+  if (cnt == TF_INBOX_SOURCE_MESSAGES_PER_POLL) tf_inbox_leave(s->config.inbox);
   return (int)cnt;
 }
 

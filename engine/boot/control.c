@@ -154,6 +154,7 @@ static tf_err_t send_command(tf_control_t *c, command_t *command, uint64_t *inge
     return TF_ERR(E_CONTROL_TIMEOUT, "%d commands wait already: the engine does not take any",
                   RING_SLOTS);
   c->sent_cnt++;
+  tf_bell_ring(c->config.engine->runner.acquire.bell);
   return wait_for(c, command->number, ingest_seq);
 }
 

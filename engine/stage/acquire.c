@@ -132,10 +132,19 @@ void tf_acquire_walk(tf_acquire_t *a, tf_walk_t *w) {
   if (w->way == TF_WALK_LOAD) a->resumed_cnt = a->ingest_seq;
 }
 
+/* Does not sleep where a source was handed something since it was last polled. */
+static int poll_io(tf_acquire_t *a, uint64_t wait_ns) {
+  bool sleeps = wait_ns > 0 && a->bell && tf_bell_arm(a->bell, a->bell_seen);
+  int  n      = tf_io_poll(a->io, a->bell && !sleeps ? 0 : wait_ns);
+  if (sleeps) tf_bell_disarm(a->bell);
+  if (a->bell) a->bell_seen = tf_bell_seen(a->bell);
+  return n;
+}
+
 int tf_acquire_poll(tf_acquire_t *a, uint64_t now_ns, uint64_t wait_ns) {
   int work = 0;
   if (a->io) {
-    int handled = tf_io_poll(a->io, wait_ns);
+    int handled = poll_io(a, wait_ns);
     if (handled < 0)
       source_broke(a, NULL, handled);
     else
@@ -158,6 +167,21 @@ int tf_acquire_poll(tf_acquire_t *a, uint64_t now_ns, uint64_t wait_ns) {
     refuse_stream(a, "it ends before that");
   bool is_over = a->failed && a->io && (a->must_end || feed_cnt == 0);
   return open_cnt == 0 || is_over ? TF_SOURCE_DONE : work;
+}
+
+static void on_ring(void *self, tf_io_conn_t conn, const uint8_t *bytes, size_t bytes_cnt,
+                    uint64_t recv_ns) {
+  (void)self, (void)conn, (void)bytes, (void)bytes_cnt, (void)recv_ns;
+}
+
+tf_err_t tf_acquire_wake_by(tf_acquire_t *a, tf_bell_t *bell) {
+  tf_io_handler_t handler = {.on_bytes = on_ring};
+  tf_io_conn_t    conn;
+  tf_err_t        err = tf_io_attach(a->io, bell->ear_fd, &handler, &conn);
+  if (err) return err;
+  bell->ear_fd = -1;
+  a->bell      = bell;
+  return TF_OK;
 }
 
 tf_err_t tf_acquire_add(tf_acquire_t *a, tf_source_t *source) {

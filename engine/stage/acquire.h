@@ -4,6 +4,7 @@
 #ifndef TF_STAGE_ACQUIRE_H
 #define TF_STAGE_ACQUIRE_H
 
+#include "core/bell.h"
 #include "core/walk.h"
 #include "flow/ring.h"
 #include "stage/event_time.h"
@@ -47,9 +48,11 @@ struct tf_acquire {
   uint64_t              bad_times[TF_EVENT_TIME_CAUSE_CNT]; /* events whose time is flagged */
   bool                  done[TF_SOURCES_MAX];
   uint32_t              source_cnt;
-  tf_io_t              *io;          /* NULL in replay */
-  tf_ring_writer_t     *ring;        /* NULL: deliver in place */
-  tf_ring_writer_t     *beside;      /* of tf_event_t: a copy for a tape's thread; NULL: none */
+  tf_io_t              *io;        /* NULL in replay */
+  tf_bell_t            *bell;      /* rung by who hands a source something; NULL: it never sleeps */
+  uint64_t              bell_seen; /* before the sources were last looked at */
+  tf_ring_writer_t     *ring;      /* NULL: deliver in place */
+  tf_ring_writer_t     *beside;    /* of tf_event_t: a copy for a tape's thread; NULL: none */
   uint64_t              beside_lost; /* copies that found it full: acquire does not wait for it */
   tf_passage_t         *passage;     /* to the sinks that carry events; NULL: none does */
   tf_acquire_deliver_fn deliver;
@@ -77,6 +80,10 @@ TF_INLINE uint64_t tf_acquire_published(const tf_acquire_t *acquire) {
 /* Adds a source and takes over its publisher. */
 tf_err_t tf_acquire_add(tf_acquire_t *acquire, tf_source_t *source);
 
+/* Before start, io set. Those who hand something to a source ring this bell behind it, and a poll that waits comes back at once. io
+ * takes the bell's ear over. What tf_io_attach returns. */
+tf_err_t tf_acquire_wake_by(tf_acquire_t *acquire, tf_bell_t *bell);
+
 /* Where the stream stands: numbers, hash, what is judged by. Before start or after join, or on acquire's thread between two batches. */
 void tf_acquire_walk(tf_acquire_t *acquire, tf_walk_t *walk);
 
@@ -85,7 +92,7 @@ void tf_acquire_walk(tf_acquire_t *acquire, tf_walk_t *walk);
  * as of a source that broke, where they turn out to be others, or too few. */
 void tf_acquire_pass_over(tf_acquire_t *acquire, uint64_t ingest_seq, uint64_t events_hash);
 
-/* One pass over io and sources, waiting at most wait_ns for bytes. Returns the work done; 0 when
+/* One pass over io and sources, waiting at most wait_ns for bytes, or for the bell. Returns the work done; 0 when
  * idle; TF_SOURCE_DONE when every source is read to its end or broken. Live: a source that breaks is given up and the
  * others go on, until none but aids are left or a required one breaks; failed keeps the first. */
 int tf_acquire_poll(tf_acquire_t *acquire, uint64_t now_ns, uint64_t wait_ns);

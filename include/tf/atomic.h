@@ -46,6 +46,12 @@ TF_INLINE bool tf_swap_relaxed(uint64_t *p, uint64_t *expected, uint64_t desired
                                      __ATOMIC_RELAXED);
 }
 
+/* As tf_swap_relaxed, of a word that others read for what was published before it. */
+TF_INLINE bool tf_swap_both(uint64_t *p, uint64_t *expected, uint64_t desired) {
+  return __atomic_compare_exchange_n(p, expected, desired, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE);
+}
+
 /* Puts desired in the place of what was there, which is returned: a hand-over in both directions at once. */
 TF_INLINE uint64_t tf_exchange_both(uint64_t *p, uint64_t desired) {
   return __atomic_exchange_n(p, desired, __ATOMIC_ACQ_REL);

@@ -4,9 +4,11 @@ import concurrent.futures
 import contextlib
 import gzip
 import http.client
+import itertools
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import ssl
@@ -15,10 +17,11 @@ import sys
 import tempfile
 import threading
 import unittest
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from desk import LINES, LONG_S, TOKEN, Desk
-from harness import ROOT, TICKFUSE, main, run, wait_until
+from harness import ROOT, TICKFUSE, free_port, main, run, wait_until
 
 BODY_MAX = 65536
 
@@ -146,6 +149,25 @@ class Requests(unittest.TestCase):
         for key in ("events", "messages", "rejected", "events_hash", "decisions", "decisions_hash"):
             self.assertEqual(live[key], again[key], key)
         self.assertEqual(self.ids(engine), list(range(1, number + 1)))
+
+    def test_a_post_wakes_a_lane_that_sleeps_and_no_other(self):
+        """No socket but the bell's brings the lane bytes here, and only a lane that sleeps is rung for."""
+        for io, idle in itertools.product(("auto", "epoll"), ("sleep", "yield")):
+            port = free_port()
+            with Engine(self.folder.name, f"engine.io={io}", f"engine.idle={idle}", f"http.listen=127.0.0.1:{port}") as engine:
+
+                def rung():
+                    text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=LONG_S).read().decode()
+                    return float(re.search(r"^tickfuse_io_receives_total\{.*\} (.*)$", text, re.M)[1])
+
+                for number in range(1, 51):
+                    self.assertEqual(engine.post(trade(number))[0], 200)
+                if idle == "sleep":
+                    wait_until(rung, LONG_S, "a ring")
+                else:
+                    self.assertEqual(rung(), 0)
+                live = engine.finish()
+            self.assertEqual((live["events"]["trade"], live["ledger"]["residual"], live["intakes"][0]["residual"]), (50, 0, 0))
 
     def test_a_line_that_is_sent_again_is_a_duplicate_and_is_left_out_by_a_replay_too(self):
         with Engine(self.folder.name, feed=", ids_kept: 100", capture=True) as engine:

@@ -7,7 +7,7 @@ import sys
 root = pathlib.Path(__file__).resolve().parents[2]
 problems = []
 raw = re.compile(r"__ATOMIC_|__atomic_|\bmemory_order_|_Atomic\b|stdatomic\.h")
-paired = re.compile(r"\btf_(load_acquire|store_release|exchange_both)\w*\(")
+paired = re.compile(r"\btf_(load_acquire|store_release|exchange_both|swap_both)\w*\(")
 relaxed = re.compile(r"\btf_(load|store)_relaxed\w*\(")
 fence = re.compile(r"\btf_fence_(acquire|release)\(")
 sources = {".c", ".h", ".cpp", ".cu", ".cuh"}

@@ -71,6 +71,7 @@ typedef struct live {
   tf_live_routes_t routes;
 
   tf_live_intakes_t intakes;
+  tf_bell_t         bell;
 
   tf_http_t    *http;
   tf_control_t *control;
@@ -242,11 +243,20 @@ static uint32_t socket_cnt(const tf_config_t *config) {
 /* Room for each connection, its successor, and as many that are being closed. */
 static tf_io_config_t io_config(const tf_config_t *config) {
   tf_io_config_t io    = tf_io_config_default();
-  io.conns_max         = pow2_from(socket_cnt(config));
+  io.conns_max         = pow2_from(socket_cnt(config) + 1); /* the bell's */
   io.buffer_cnt        = pow2_from(4 * live.plan.cnt);
   io.busy_poll_us      = (uint32_t)(config->engine.busy_poll_ns / TF_NS_PER_US);
   io.kernel_timestamps = config->engine.kernel_timestamps;
   return io;
+}
+
+/* Of a lane that sleeps: who hands it something wakes it. */
+static tf_err_t start_bell(const tf_config_t *config) {
+  if (config->engine.idle != TF_CONFIG_IDLE_SLEEP) return TF_OK;
+  tf_err_t err = tf_bell_init(&live.bell);
+  if (!err) err = tf_acquire_wake_by(&engine.runner.acquire, &live.bell);
+  live.intakes.bell = engine.runner.acquire.bell;
+  return err;
 }
 
 static tf_err_t start_io(const tf_config_t *config) {
@@ -258,6 +268,8 @@ static tf_err_t start_io(const tf_config_t *config) {
          tf_io_fallback_reason());
   if (tf_io_refusals()[0]) tf_log(TF_LOG_WARN, "io_refused", "text=\"%s\"", tf_io_refusals());
   tf_engine_set_io(&engine, live.io);
+  err = start_bell(config);
+  if (err) return err;
   tf_dialer_config_t dialer = tf_dialer_config_default();
   return tf_dialer_start(&dialer, &live.dialer);
 }
@@ -296,6 +308,7 @@ static void stop_feeds(void) {
   }
   tf_dialer_stop(live.dialer);
   tf_io_fini(live.io);
+  tf_bell_fini(&live.bell);
   tf_arena_fini(&live.arena);
 }
 

@@ -256,7 +256,7 @@ json_t *tf_live_intakes_plan(const tf_config_t *config, const tf_live_connection
 
 /* ---- a row ---- */
 
-static tf_err_t make_inbox(tf_live_intake_t *row) {
+static tf_err_t make_inbox(tf_live_intake_t *row, tf_bell_t *bell) {
   uint64_t capacity = tf_inbox_capacity_for((uint64_t)row->config.message_bytes_max *
                                             INBOX_MESSAGES / TF_INBOX_MESSAGES_IN_CAPACITY);
   size_t   bytes    = tf_inbox_bytes(capacity);
@@ -266,6 +266,7 @@ static tf_err_t make_inbox(tf_live_intake_t *row) {
     return TF_ERR(E_CORE_NO_MEMORY, "%zu bytes for the inbox of feed %s", bytes, row->name);
   memset(row->inbox_memory, 0, bytes); /* touched before the lane reads it */
   row->inbox = tf_inbox_init(row->inbox_memory, capacity);
+  tf_inbox_set_bell(row->inbox, bell);
   return TF_OK;
 }
 
@@ -299,7 +300,7 @@ tf_err_t tf_live_intakes_start(tf_live_intakes_t *intakes, const tf_config_t *co
   TF_ASSERT(row->intake != NULL); /* the plan has checked it */
   config_of(config, connection, row->listen, &row->config);
   go_on(config, &row->config);
-  tf_err_t err = make_inbox(row);
+  tf_err_t err = make_inbox(row, intakes->bell);
   if (!err)
     err = make_source(row, config, connection, row_idx, intakes->texts, instruments, tap, source);
   if (!err) err = row->intake->open(row->state, &row->config, row->inbox);

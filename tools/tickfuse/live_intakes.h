@@ -23,6 +23,7 @@ typedef struct tf_live_intake {
 
 typedef struct tf_live_intakes {
   const tf_text_port_t *texts; /* who hears texts, set before a start; NULL: nobody */
+  tf_bell_t            *bell;  /* of a lane that sleeps, likewise; NULL: it does not */
   tf_live_intake_t      rows[TF_LIVE_CONNECTIONS_MAX]; /* by the plan's */
 } tf_live_intakes_t;
 

@@ -1,19 +1,18 @@
 /* Every store of groups against the one contract of tf/group.h; those of brokers with a real server, where it is installed. */
 #include "cmocka_tf.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "free_port.h"
 #include "group/frame.h"
 #include "group/registry.h"
 
@@ -27,31 +26,6 @@ typedef struct place {
 } place_t;
 
 /* ---- servers ---- */
-
-static int socket_at(int port, struct sockaddr_in *at) {
-  *at = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-  at->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-}
-
-/* None that the kernel gives to outgoing connections. */
-static int free_port(void) {
-  for (int port = 12000 + getpid() % 10000;; port++) {
-    struct sockaddr_in at;
-    int                fd   = socket_at(port, &at);
-    bool               good = bind(fd, (struct sockaddr *)&at, sizeof at) == 0;
-    close(fd);
-    if (good) return port;
-  }
-}
-
-static bool listens(int port) {
-  struct sockaddr_in at;
-  int                fd   = socket_at(port, &at);
-  bool               good = connect(fd, (struct sockaddr *)&at, sizeof at) == 0;
-  close(fd);
-  return good;
-}
 
 /* The program that a store wants; NULL: it is not installed. */
 static const char *server_of(const char *store) {
@@ -78,9 +52,9 @@ static void become_server(const place_t *p) {
 static void start_server(place_t *p) {
   p->server = fork();
   if (p->server == 0) become_server(p);
-  for (int i = 0; i < 6000 && !listens(atoi(p->port)); i++)
+  for (int i = 0; i < 6000 && !is_listened_to(atoi(p->port)); i++)
     nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-  assert_true(listens(atoi(p->port)));
+  assert_true(is_listened_to(atoi(p->port)));
 }
 
 static void kill_server(place_t *p) {

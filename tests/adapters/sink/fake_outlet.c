@@ -8,14 +8,14 @@
 fake_script_t fake_script;
 
 static uint64_t healed;
-static uint64_t kept[FAKE_KEPT_MAX], kept_cnt, late_cnt;
+static uint64_t kept[FAKE_KEPT_MAX], kept_cnt, late_cnt, goes_on_wait_ns;
 
 typedef struct fake {
   tf_outlet_counts_t counts;
   tf_record_shape_t  shape;
   uint64_t           random;
   bool               is_ready;
-  uint32_t           connection, away;
+  uint32_t           connection, away, poll_cnt;
   uint64_t           acked_seq;                   /* of this connection */
   uint64_t           in_flight[TF_EGRESS_WINDOW]; /* sent, not kept yet */
   uint32_t           in_flight_cnt;
@@ -27,6 +27,7 @@ static bool is_healed(void) { return tf_load_acquire(&healed) != 0; } /* pairs w
 uint64_t fake_kept_cnt(void) { return kept_cnt; }
 uint64_t fake_kept_seq(uint64_t i) { return kept[i]; }
 uint64_t fake_late_cnt(void) { return late_cnt; }
+uint64_t fake_goes_on_wait_ns(void) { return goes_on_wait_ns; }
 
 void fake_forget(uint64_t from_seq) {
   while (kept_cnt > 0 && kept[kept_cnt - 1] >= from_seq) kept_cnt--;
@@ -34,7 +35,7 @@ void fake_forget(uint64_t from_seq) {
 
 void fake_reset(const fake_script_t *script) {
   fake_script = *script;
-  healed = kept_cnt = late_cnt = 0;
+  healed = kept_cnt = late_cnt = goes_on_wait_ns = 0;
   for (uint64_t seq = 1; seq <= script->begin_tail; seq++) kept[kept_cnt++] = seq;
 }
 
@@ -84,11 +85,14 @@ static void connect_again(fake_t *f) {
 
 static void poll_fake(void *state, uint64_t now_ns, uint64_t wait_ns, tf_outlet_view_t *view) {
   fake_t *f = state;
-  (void)now_ns, (void)wait_ns;
+  (void)now_ns;
+  view->goes_on = f->poll_cnt++ < fake_script.goes_on_polls;
+  if (view->goes_on) goes_on_wait_ns += wait_ns;
   bool is_dead = fake_script.is_dead && !is_healed();
   if (f->is_ready && (is_dead || one_in(f, fake_script.cut_in))) cut(f);
   if (!f->is_ready && !is_dead && (is_healed() || f->away == 0 || --f->away == 0)) connect_again(f);
   bool acks = is_healed() || (!fake_script.is_deaf && one_in(f, fake_script.ack_in));
+  acks &= !view->goes_on;
   if (f->is_ready && acks) {
     keep(f, is_healed() ? f->in_flight_cnt : draw(f, f->in_flight_cnt + 1));
     if (kept_cnt) f->acked_seq = kept[kept_cnt - 1];

@@ -248,7 +248,10 @@ static void a_live_client_gets_every_record_in_order(void **state) {
   assert_int_equal(c->welcome_next_seq, 0);
   for (int i = 0; i < 500; i++) {
     publish(1 + (uint32_t)i % 60);
+    serve(c, 40);
+    assert_true(tf_clients_have_unsent(clients));
     serve(c, SIZE_MAX);
+    assert_false(tf_clients_have_unsent(clients));
   }
   assert_int_equal(c->record_cnt, next_seq - 1);
   assert_int_equal(c->lost_cnt, 0);

@@ -172,6 +172,19 @@ static void live_engine_ends_where_another_used_its_numbers(void **state) {
   assert_balanced(&c, taken);
 }
 
+static void outlet_that_goes_on_is_called_again_at_once(void **state) {
+  (void)state;
+  fake_reset(&(fake_script_t){.seed = 1, .ack_in = 1, .goes_on_polls = 1000});
+  tf_sink_config_t config = config_of(TF_OVERFLOW_BLOCK);
+  void            *sink   = open_sink(&config);
+  offer(sink, 1, 100);
+  await_acked(sink, 100); /* that is behind them */
+  tf_sink_counts_t c = close_sink(sink);
+  assert_int_equal(fake_goes_on_wait_ns(), 0);
+  assert_holds_each_once(100);
+  assert_balanced(&c, 100);
+}
+
 static void outlet_that_fails_breaks_the_sink_with_its_reason(void **state) {
   (void)state;
   fake_reset(&(fake_script_t){.seed = 1, .ack_in = 1, .fail_at_seq = 10});
@@ -437,6 +450,7 @@ int main(void) {
       cmocka_unit_test(replay_acks_what_an_earlier_one_left),
       cmocka_unit_test(live_engine_begins_behind_the_tail),
       cmocka_unit_test(live_engine_ends_where_another_used_its_numbers),
+      cmocka_unit_test(outlet_that_goes_on_is_called_again_at_once),
       cmocka_unit_test(outlet_that_fails_breaks_the_sink_with_its_reason),
       cmocka_unit_test(each_policy_accounts_for_what_a_dead_destination_never_took),
       cmocka_unit_test(block_takes_no_more_than_the_queue_from_emit),

@@ -11,6 +11,8 @@
 #include "cmocka_tf.h"
 #include "core/clock.h"
 #include "core/error.h"
+#include "free_port.h"
+#include "tf/atomic.h"
 #include "tf/frame.h"
 #include "tf/sink.h"
 
@@ -194,6 +196,100 @@ static void records_offered_here_arrive_there_whole_and_in_order(void **state) {
   free(sink);
 }
 
+/* ---- websocket ---- */
+
+#define WS_PIECES    16u  /* messages that are offered, full ones */
+#define WS_RECORDS   256u /* of a message */
+#define WS_SENDS_MAX 2u   /* of a message: a socket may be full in the middle */
+
+static uint64_t send_cnt;
+
+/* In the place of libc's, for libwebsockets too. */
+ssize_t send(int fd, const void *bytes, size_t cnt, int flags) {
+  tf_count_add(&send_cnt, 1); /* while a test looks, one thread sends */
+  return sendto(fd, bytes, cnt, flags, NULL, 0);
+}
+
+static void read_message(int fd, uint8_t *payload, size_t *cnt) {
+  uint8_t head[4];
+  read_all(fd, head, 2);
+  assert_int_equal(head[0], 0x82); /* FIN, binary */
+  *cnt = head[1];
+  assert_true(*cnt <= 126);
+  if (*cnt == 126) {
+    read_all(fd, head + 2, 2);
+    *cnt = (size_t)head[2] << 8 | head[3];
+  }
+  read_all(fd, payload, *cnt);
+}
+
+/* Greets with a hello whose mask is 0. */
+static int dial_websocket(int port) {
+  static const char upgrade[] = "GET /x HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+                                "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  tf_frame_header_t h         = {.magic         = TF_FRAME_MAGIC,
+                                 .kind          = TF_FRAME_HELLO,
+                                 .version       = TF_FRAME_VERSION,
+                                 .payload_bytes = sizeof(tf_frame_hello_t)};
+  tf_frame_hello_t  hello = {.resume_from = TF_FRAME_RESUME_OLDEST, .version = TF_FRAME_VERSION};
+  uint8_t           message[6 + sizeof h + sizeof hello] = {0x82, 0x80 | (sizeof h + sizeof hello)};
+  char              answer[4096];
+  struct sockaddr_in at;
+  int                fd = loopback_socket(port, &at);
+  memcpy(message + 6, &h, sizeof h);
+  memcpy(message + 6 + sizeof h, &hello, sizeof hello);
+  assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+  assert_int_equal(send(fd, upgrade, sizeof upgrade - 1, 0), sizeof upgrade - 1);
+  for (size_t cnt = 0; cnt < 4 || memcmp(answer + cnt - 4, "\r\n\r\n", 4) != 0; cnt++)
+    read_all(fd, answer + cnt, 1);
+  assert_memory_equal(answer, "HTTP/1.1 101", 12);
+  assert_int_equal(send(fd, message, sizeof message, 0), sizeof message);
+  return fd;
+}
+
+/* A message that is cut into pieces takes a pass of the sink's thread for each. */
+static void a_websocket_message_is_written_whole(void **state) {
+  (void)state;
+  static uint8_t   payload[TF_FRAME_BYTES_MAX];
+  char             url[64];
+  int              port   = free_port();
+  tf_sink_config_t config = config_of("websocket");
+  snprintf(url, sizeof url, "ws://127.0.0.1:%d/x", port);
+  config.url = url;
+  void *sink = state_for(&tf_sink_websocket, &config);
+  assert_int_equal(tf_sink_websocket.open(sink, &config), TF_OK);
+  tf_decision_t d = {.decision_seq = 0};
+  while (d.decision_seq < WS_PIECES * WS_RECORDS) {
+    d.decision_seq++;
+    assert_int_equal(tf_sink_websocket.offer(sink, &d, 1), 1);
+  }
+  for (tf_sink_counts_t c = {0}; c.acked < d.decision_seq; usleep(100))
+    tf_sink_websocket.counts(sink, &c); /* all stand in the backlog */
+  int      fd       = dial_websocket(port);
+  uint64_t next_seq = 0;
+  size_t   cnt;
+  uint32_t message_cnt = 0;
+  uint64_t before      = tf_load_relaxed(&send_cnt); /* relaxed: this thread has sent the last */
+  while (next_seq < d.decision_seq) {
+    tf_frame_header_t h;
+    read_message(fd, payload, &cnt);
+    memcpy(&h, payload, sizeof h);
+    message_cnt++;
+    for (uint32_t i = 0; h.kind == TF_FRAME_RECORDS && i < h.record_cnt; i++) {
+      memcpy(&d, payload + sizeof h + i * sizeof d, sizeof d);
+      assert_int_equal(d.decision_seq, ++next_seq);
+    }
+    d.decision_seq = WS_PIECES * WS_RECORDS;
+  }
+  uint64_t sends = tf_load_relaxed(&send_cnt) - before; /* relaxed: what they sent was received */
+  print_message("%u messages in %llu sends\n", message_cnt, (unsigned long long)sends);
+  assert_true(sends <= WS_SENDS_MAX * message_cnt);
+  close(fd);
+  assert_int_equal(tf_sink_websocket.close(sink), TF_OK);
+  free(sink);
+}
+
 static void listeners_without_clients_come_and_go(void **state) {
   (void)state;
   const struct {
@@ -242,6 +338,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(configs_that_cannot_work_say_what_is_wanted),
       cmocka_unit_test(records_offered_here_arrive_there_whole_and_in_order),
+      cmocka_unit_test(a_websocket_message_is_written_whole),
       cmocka_unit_test(listeners_without_clients_come_and_go),
   };
   return cmocka_run_group_tests(tests, enter, leave);

@@ -7,7 +7,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -30,6 +32,7 @@ static uint32_t           is_over; /* the engine's stop */
 static uint64_t           taken_cnt;
 static pthread_t          engine;
 static bool               has_engine;
+static uint64_t           unwatched_cnt;
 
 static void *take_all(void *self) {
   (void)self;
@@ -190,6 +193,33 @@ static void what_nobody_takes_is_answered_202_and_a_full_inbox_503(void **unused
   assert_int_equal(tf_inbox_waiting(inbox), 0);
 }
 
+/* In the place of libc's: sees whether a connection is taken out of the watch for input. */
+int epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event) {
+  if (op == EPOLL_CTL_MOD && !(event->events & EPOLLIN)) tf_count_add(&unwatched_cnt, 1);
+  return (int)syscall(SYS_epoll_ctl, epoll_fd, op, fd, event);
+}
+
+/* It is watched for input meanwhile, until some comes. */
+static void what_comes_while_a_request_waits_is_answered_behind_it(void **unused) {
+  (void)unused;
+  char     text[1024];
+  size_t   cnt    = request(text, sizeof text, TRADE);
+  int      fd     = dial();
+  uint64_t before = tf_load_relaxed(&unwatched_cnt); /* relaxed: a count */
+  send_all(fd, text, cnt);
+  while (tf_inbox_waiting(inbox) < 1) usleep(100);
+  assert_int_equal(tf_load_relaxed(&unwatched_cnt), before); /* relaxed: a count */
+  for (int i = 0; i < 3; i++) send_all(fd, text, cnt);
+  shutdown(fd, SHUT_WR);
+  while (tf_load_relaxed(&unwatched_cnt) == before) usleep(100); /* relaxed: as above */
+  start_engine();
+  for (int i = 0; i < 4; i++) assert_int_equal(answer(fd), 200);
+  assert_int_equal(answer(fd), 0);
+  close(fd);
+  stop_engine();
+  assert_int_equal(taken_cnt, 4);
+}
+
 static void closing_ends_whoever_waits(void **unused) {
   (void)unused;
   char text[1024];
@@ -235,6 +265,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(many_clients_are_answered_once_each_request_was_taken),
       TEST(what_nobody_takes_is_answered_202_and_a_full_inbox_503),
+      TEST(what_comes_while_a_request_waits_is_answered_behind_it),
       TEST(closing_ends_whoever_waits),
       TEST(an_address_that_is_taken_is_an_error),
   };

@@ -80,6 +80,26 @@ static void a_message_comes_out_as_it_went_in_and_stays_until_it_is_dropped(void
   assert_false(tf_inbox_peek(inbox, &m));
 }
 
+static void a_put_rings_and_so_does_a_reader_that_leaves_something(void **state) {
+  (void)state;
+  tf_inbox_t        *inbox = fresh();
+  tf_inbox_message_t m     = made(1, 10, "t");
+  tf_bell_t          bell;
+  assert_int_equal(tf_bell_init(&bell), TF_OK);
+  tf_inbox_set_bell(inbox, &bell);
+  uint64_t seen = tf_bell_seen(&bell);
+  assert_true(tf_inbox_put(inbox, &m));
+  assert_false(tf_bell_arm(&bell, seen));
+  seen = tf_bell_seen(&bell);
+  tf_inbox_leave(inbox);
+  assert_false(tf_bell_arm(&bell, seen));
+  seen = tf_bell_seen(&bell);
+  assert_true(tf_inbox_peek(inbox, &m));
+  tf_inbox_drop(inbox);
+  assert_true(tf_bell_arm(&bell, seen));
+  tf_bell_fini(&bell);
+}
+
 static void an_empty_message_and_the_longest_target_go_through(void **state) {
   (void)state;
   tf_inbox_t *inbox = fresh();
@@ -161,6 +181,7 @@ int main(void) {
       cmocka_unit_test(capacities_are_powers_of_two_in_their_range),
       cmocka_unit_test(an_empty_inbox_has_nothing),
       cmocka_unit_test(a_message_comes_out_as_it_went_in_and_stays_until_it_is_dropped),
+      cmocka_unit_test(a_put_rings_and_so_does_a_reader_that_leaves_something),
       cmocka_unit_test(an_empty_message_and_the_longest_target_go_through),
       cmocka_unit_test(a_full_inbox_refuses_and_takes_again_behind_a_drop),
       cmocka_unit_test(the_longest_message_fits_wherever_the_indices_stand),

@@ -127,6 +127,21 @@ static void a_message_is_tapped_then_decoded_then_published(void **state) {
   assert_true(seen.origin_tsc <= tf_clock_ticks());
 }
 
+static void what_a_poll_leaves_keeps_acquire_awake(void **state) {
+  (void)state;
+  tf_bell_t bell;
+  assert_int_equal(tf_bell_init(&bell), TF_OK);
+  tf_inbox_set_bell(inbox, &bell);
+  for (uint32_t i = 0; i < TF_INBOX_SOURCE_MESSAGES_PER_POLL + 3; i++) put("A", "", 0);
+  uint64_t rung = tf_bell_seen(&bell);
+  assert_int_equal(source->ops->poll(source, 1), TF_INBOX_SOURCE_MESSAGES_PER_POLL);
+  assert_false(tf_bell_arm(&bell, rung));
+  rung = tf_bell_seen(&bell);
+  assert_int_equal(source->ops->poll(source, 1), 3);
+  assert_true(tf_bell_arm(&bell, rung));
+  tf_bell_fini(&bell);
+}
+
 static void bytes_add_up(void **state) {
   (void)state;
   put("ABC", "", 0);
@@ -177,6 +192,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_message_is_tapped_then_decoded_then_published, begin, end),
       cmocka_unit_test_setup_teardown(bytes_add_up, begin, end),
       cmocka_unit_test_setup_teardown(a_pass_takes_so_many_and_no_more, begin, end),
+      cmocka_unit_test_setup_teardown(what_a_poll_leaves_keeps_acquire_awake, begin, end),
       cmocka_unit_test_setup_teardown(the_feed_is_live_while_the_intake_is_up, begin, end),
       cmocka_unit_test_setup_teardown(what_waits_when_it_stops_stays, begin, end),
   };
