@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import pathlib
-import re
 import signal
 import socket
 import ssl
@@ -17,11 +16,10 @@ import sys
 import tempfile
 import threading
 import unittest
-import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from desk import LINES, LONG_S, TOKEN, Desk
-from harness import ROOT, TICKFUSE, free_port, main, run, wait_until
+from harness import ROOT, TICKFUSE, free_port, main, metrics_at, run, wait_until
 
 BODY_MAX = 65536
 
@@ -157,8 +155,7 @@ class Requests(unittest.TestCase):
             with Engine(self.folder.name, f"engine.io={io}", f"engine.idle={idle}", f"http.listen=127.0.0.1:{port}") as engine:
 
                 def rung():
-                    text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=LONG_S).read().decode()
-                    return float(re.search(r"^tickfuse_io_receives_total\{.*\} (.*)$", text, re.M)[1])
+                    return metrics_at(port)["tickfuse_io_receives_total"]
 
                 for number in range(1, 51):
                     self.assertEqual(engine.post(trade(number))[0], 200)
