@@ -173,7 +173,7 @@ const tf_text_port_t *tf_text_source_port(const tf_text_source_t *t) {
 
 tf_err_t tf_text_source_start(tf_text_source_t *t) {
   if (!t || !t->texts) return TF_OK;
-  tf_err_t err = tf_texts_start(t->texts);
+  tf_err_t err = tf_texts_start(t->texts, t->engine->runner.acquire.bell);
   for (tf_texts_role_t role = 0; role < TF_TEXTS_ROLE_CNT && !err; role++)
     if (t->models[role] && t->source.ops == &live_ops)
       err = tf_text_models_start(t->models[role], t->texts);

@@ -73,6 +73,7 @@ struct tf_texts {
   instrument_t    *instruments; /* (instrument_cap) */
   float           *kept;        /* (instrument_cap, ROWS, embedding_cnt), each of length 1 */
   seat_t           seats[TF_TEXTS_ROLE_CNT];
+  tf_bell_t       *bell; /* of acquire */
   /* shared */
   TF_ALIGNED(TF_LINE_PAIR_BYTES) uint32_t is_stopping;
   slot_t   *slots; /* (queue) */
@@ -143,6 +144,7 @@ static void read_slot(tf_texts_t *t, slot_t *s) {
 static void hand_back(tf_texts_t *t, uint64_t idx) {
   const uint32_t pushed = tf_ring_push_sized(&t->answers_writer, &idx, 1, sizeof idx);
   TF_ASSERT(pushed == 1); /* it has room for all slots and rows */
+  tf_bell_ring(t->bell);
 }
 
 /* Embeddings of two models are not to be compared. */
@@ -476,8 +478,9 @@ tf_err_t tf_texts_init(const tf_texts_config_t *config, tf_texts_t **texts) {
   return TF_OK;
 }
 
-tf_err_t tf_texts_start(tf_texts_t *t) {
+tf_err_t tf_texts_start(tf_texts_t *t, tf_bell_t *bell) {
   if (t->config.is_inline) return TF_OK;
+  t->bell       = bell;
   int sys_errno = pthread_create(&t->thread, NULL, run_thread, t);
   if (sys_errno) return TF_ERR(E_CORE_THREAD, "the texts' thread: %s", strerror(sys_errno));
   t->is_started = true;

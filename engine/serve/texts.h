@@ -32,6 +32,7 @@
 #ifndef TF_SERVE_TEXTS_H
 #define TF_SERVE_TEXTS_H
 
+#include "core/bell.h"
 #include "core/hist.h"
 #include "tf/event.h"
 #include "tf/text.h"
@@ -92,8 +93,8 @@ typedef struct tf_texts tf_texts_t;
 
 /* E_CORE_NO_MEMORY; E_CONFIG_VALUE where the memory of instruments is beyond TF_TEXTS_MEMORY_MAX. */
 tf_err_t tf_texts_init(const tf_texts_config_t *config, tf_texts_t **texts);
-/* Starts the thread, where there is one. E_CORE_THREAD. */
-tf_err_t tf_texts_start(tf_texts_t *texts);
+/* Starts the thread, where there is one. bell: rung behind each answer, so that acquire polls; NULL: it never sleeps. E_CORE_THREAD. */
+tf_err_t tf_texts_start(tf_texts_t *texts, tf_bell_t *bell);
 /* Ends it; a text that it is reading is read to its end. */
 void tf_texts_stop(tf_texts_t *texts);
 void tf_texts_fini(tf_texts_t *texts); /* accepts NULL */

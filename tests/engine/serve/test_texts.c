@@ -120,7 +120,7 @@ static void end(void) {
 static void a_text_comes_back_as_what_its_model_says(void **state) {
   (void)state;
   begin(false, LONG_NS);
-  assert_int_equal(tf_texts_start(texts), TF_OK);
+  assert_int_equal(tf_texts_start(texts, NULL), TF_OK);
   const uint64_t now_ns = tf_clock_wall_ns();
   assert_true(tell("cat", 2, 41, now_ns));
   wait_for(1, now_ns + 5);
@@ -138,10 +138,28 @@ static void a_text_comes_back_as_what_its_model_says(void **state) {
   end();
 }
 
+static void an_answer_rings_for_acquire(void **state) {
+  (void)state;
+  const uint64_t begin_ns = tf_clock_monotonic_ns();
+  tf_bell_t      bell;
+  assert_int_equal(tf_bell_init(&bell), TF_OK);
+  begin(false, LONG_NS);
+  const uint64_t before = tf_bell_seen(&bell);
+  assert_int_equal(tf_texts_start(texts, &bell), TF_OK);
+  assert_true(tell("cat", 2, 41, tf_clock_wall_ns()));
+  while (tf_bell_seen(&bell) == before) {
+    assert_true(tf_clock_monotonic_ns() - begin_ns < 60 * TF_NS_PER_SEC);
+    nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+  }
+  assert_int_equal(tf_texts_poll(texts, tf_clock_wall_ns()), 1); /* it was there before the ring */
+  end();
+  tf_bell_fini(&bell);
+}
+
 static void in_place_a_text_is_answered_before_take_returns(void **state) {
   (void)state;
   begin(true, LONG_NS);
-  assert_int_equal(tf_texts_start(texts), TF_OK);
+  assert_int_equal(tf_texts_start(texts, NULL), TF_OK);
   assert_true(tell("b", 0, 1, 5));
   assert_int_equal(seen_cnt, 1);
   assert_int_equal(seen[0].ts_recv_ns, 5);
@@ -158,7 +176,7 @@ static void what_has_no_room_is_missed_and_beyond_that_refused(void **state) {
   (void)state;
   begin(false, LONG_NS);
   hold();
-  assert_int_equal(tf_texts_start(texts), TF_OK);
+  assert_int_equal(tf_texts_start(texts, NULL), TF_OK);
   const uint64_t now_ns = tf_clock_wall_ns();
   for (uint32_t i = 0; i < TF_TEXTS_QUEUE_MIN + TF_TEXTS_REMEMBERED; i++)
     assert_true(tell("a", 0, i, now_ns));
@@ -181,7 +199,7 @@ static void a_text_is_missed_at_its_deadline_whatever_the_thread_does(void **sta
   (void)state;
   begin(false, LONG_NS);
   hold();
-  assert_int_equal(tf_texts_start(texts), TF_OK);
+  assert_int_equal(tf_texts_start(texts, NULL), TF_OK);
   const uint64_t now_ns = tf_clock_wall_ns();
   assert_true(tell("a", 0, 1, now_ns));
   (void)tf_texts_poll(texts, now_ns + LONG_NS);
@@ -202,7 +220,7 @@ static void what_is_too_old_is_not_read(void **state) {
   (void)state;
   begin(false, 1);
   assert_true(tell("a", 0, 1, 1));
-  assert_int_equal(tf_texts_start(texts), TF_OK);
+  assert_int_equal(tf_texts_start(texts, NULL), TF_OK);
   wait_for(1, 1); /* by acquire's clock it is in time, by the thread's it is not */
   assert_int_equal(seen[0].u.text.miss, TF_TEXT_MISS_DEADLINE);
   assert_int_equal(stub.read, 0);
@@ -213,7 +231,7 @@ static void a_stop_misses_what_waits_and_takes_no_more(void **state) {
   (void)state;
   begin(false, LONG_NS);
   hold();
-  assert_int_equal(tf_texts_start(texts), TF_OK);
+  assert_int_equal(tf_texts_start(texts, NULL), TF_OK);
   const uint64_t now_ns = tf_clock_wall_ns();
   for (uint32_t i = 0; i < TF_TEXTS_QUEUE_MIN + 3; i++) assert_true(tell("a", 0, i, now_ns));
   tf_texts_drain(texts, now_ns);
@@ -272,7 +290,7 @@ static void a_version_that_is_swapped_in_reads_what_comes_behind_its_event(void 
   next.hash                     = 8;
   begin(false, LONG_NS);
   hold();
-  assert_int_equal(tf_texts_start(texts), TF_OK);
+  assert_int_equal(tf_texts_start(texts, NULL), TF_OK);
   for (uint32_t i = 0; i < TF_TEXTS_QUEUE_MIN; i++) assert_true(tell("ab", 0, i, now_ns));
   assert_int_equal(tf_texts_fill(texts, TF_TEXTS_CLASSIFIER, 1, &(tf_texts_version_t){&next, 42}),
                    TF_OK);
@@ -317,7 +335,7 @@ static void an_embedder_beside_says_what_is_new(void **state) {
     (void)state;
     const uint64_t now_ns = tf_clock_wall_ns();
     begin_with(&model, &embedder, is_inline, LONG_NS);
-    assert_int_equal(tf_texts_start(texts), TF_OK);
+    assert_int_equal(tf_texts_start(texts, NULL), TF_OK);
     assert_true(tell("cat", 0, 1, now_ns));
     assert_true(tell("cow", 0, 2, now_ns)); /* as the first by its first character */
     assert_true(tell("?", 0, 3, now_ns));   /* the classifier reads it, the embedder does not */
@@ -345,7 +363,7 @@ static void each_of_two_models_is_swapped_by_itself(void **state) {
   next[TF_TEXTS_EMBEDDER]       = embedder;
   begin_with(&model, &embedder, false, LONG_NS);
   assert_false(tf_texts_has_told(texts, TF_TEXTS_EMBEDDER));
-  assert_int_equal(tf_texts_start(texts), TF_OK);
+  assert_int_equal(tf_texts_start(texts, NULL), TF_OK);
   assert_true(tell("cat", 0, 1, now_ns));
   wait_for(2, now_ns);
   for (tf_texts_role_t role = 0; role < TF_TEXTS_ROLE_CNT; role++) {
@@ -372,7 +390,7 @@ static void where_nobody_embeds_novelty_is_no_number(void **state) {
   tf_text_model_t bare = model;
   bare.embedding_cnt   = 0;
   begin_with(&bare, NULL, true, LONG_NS);
-  assert_int_equal(tf_texts_start(texts), TF_OK);
+  assert_int_equal(tf_texts_start(texts, NULL), TF_OK);
   assert_true(tell("cat", 0, 1, 1));
   assert_true(tell("cat", 0, 2, 2));
   assert_int_equal(seen_cnt, 2);
@@ -394,6 +412,7 @@ static void as_much_memory_as_the_limit_is_taken_and_no_more(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_text_comes_back_as_what_its_model_says),
+      cmocka_unit_test(an_answer_rings_for_acquire),
       cmocka_unit_test(in_place_a_text_is_answered_before_take_returns),
       cmocka_unit_test(what_has_no_room_is_missed_and_beyond_that_refused),
       cmocka_unit_test(a_text_is_missed_at_its_deadline_whatever_the_thread_does),
