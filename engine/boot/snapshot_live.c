@@ -305,8 +305,11 @@ static bool is_due(tf_snapshot_live_t *s, uint64_t now_ns) {
 static void step(tf_snapshot_live_t *s) {
   phase_t phase = phase_of(s);
   if (phase == PHASE_IDLE && is_due(s, tf_clock_monotonic_ns())) {
-    tf_count_add(&s->counts.begun, 1);
     set_phase(s, PHASE_WANTED);
+    /* Behind the phase: who sees this one begun, and asks again, is not told that another will be at once.
+     * relaxed: its own count */
+    tf_store_release(&s->counts.begun, tf_load_relaxed(&s->counts.begun) + 1); /* pairs with:
+                                                                           tf_snapshot_live_counts */
   } else if (phase == PHASE_READY) {
     if (s->ready_ns == 0) s->ready_ns = tf_clock_monotonic_ns();
     if (!are_settled(s)) return;
