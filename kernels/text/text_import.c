@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "model/graph_file.h"
 #include "model/import_onnx.h"
+#include "model/rounding.h"
 #include "text/text_file.h"
 #include "text/text_model.h"
 #include "text/vocab.h"
@@ -99,7 +100,8 @@ static tf_err_t make_checks(const import_t *im, uint32_t length, tf_graph_t *gra
   return err;
 }
 
-static tf_err_t make_net(import_t *im, uint32_t idx, const char *path) {
+/* Its known answers are those of the weights as they came. */
+static tf_err_t make_net(import_t *im, uint32_t idx, const char *path, tf_precision_t precision) {
   char                    part[PATH_BYTES];
   tf_import_onnx_report_t report;
   tf_features_t           features = {0};
@@ -117,6 +119,7 @@ static tf_err_t make_net(import_t *im, uint32_t idx, const char *path) {
   tf_err_t err = tf_features_parse(&features, "token, mask");
   if (!err) err = tf_import_onnx(im->spec->onnx, &spec, graph, &report);
   if (!err) err = make_checks(im, spec.window, graph);
+  if (!err && precision != TF_PRECISION_AUTO) err = tf_rounding_apply(graph, precision);
   if (!err) err = tf_graph_file_write(graph, part);
   if (!err) err = read_file(im, part, TF_SAFETENSORS_FILE_BYTES_MAX, &im->nets[idx]);
   (void)unlink(part);
@@ -134,7 +137,8 @@ tf_err_t tf_text_import(const tf_text_import_spec_t *spec, const char *path,
   tf_err_t err = spec->labels ? tf_text_file_labels(spec->labels, &im.said) : TF_OK;
   if (!err) err = read_lengths(spec->lengths, &im.said);
   if (!err) err = read_vocab(&im);
-  for (uint32_t i = 0; i < im.said.length_cnt && !err; i++) err = make_net(&im, i, path);
+  for (uint32_t i = 0; i < im.said.length_cnt && !err; i++)
+    err = make_net(&im, i, path, options->precision);
   if (!err) err = tf_text_file_write(path, &im.said, spec->lowers, &im.vocab, im.nets);
   for (uint32_t i = 0; i < im.owned_cnt; i++) free(im.owned[i]);
   return err ? err : tf_text_loader.load(path, options, model);

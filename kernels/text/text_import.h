@@ -14,7 +14,7 @@ typedef struct tf_text_import_spec {
   bool        lowers;
 } tf_text_import_spec_t;
 
-/* Writes path and loads it again, as options say; *model is the caller's to unload. E_FILE_*, E_MODEL_*. */
+/* Writes path, its weights in the precision of options, and loads it again; *model is the caller's to unload. E_FILE_*, E_MODEL_*. */
 tf_err_t tf_text_import(const tf_text_import_spec_t *spec, const char *path,
                         const tf_model_options_t *options, tf_text_model_t **model);
 

@@ -274,6 +274,16 @@ class Texts(unittest.TestCase):
             _, err = run("check", self.config(model=model, embedder=embedder), expect=None)
             self.assertIn(f"for {said}", err)
 
+    def test_a_file_keeps_the_precision_that_it_was_imported_in(self):
+        out = self.at / "int8.safetensors"
+        told, _ = import_model(out, "--labels", LABELS, "--precision", "int8")
+        self.assertIn("in int8,", told)
+        self.assertLess(out.stat().st_size, 0.7 * self.model.stat().st_size)
+        events, _ = self.events(script(), self.classifier, out)
+        joint, _ = self.events(script(), self.classifier, self.model)
+        self.assertGreater(len({e["novelty"] for e in events[1:]}), 3)
+        self.assertNotEqual([e["novelty"] for e in events[1:]], [e["novelty"] for e in joint[1:]])
+
     def test_an_embedding_may_be_as_wide_as_1024(self):
         wide, out = self.at / "wide.onnx", self.at / "wide.safetensors"
         write_parts(wide, 1024 // WIDTH)

@@ -120,8 +120,8 @@ static int report_texts(const tf_cmd_model_args_t *args, const tf_text_model_t *
   printf("%s: texts' model %s, ", args->out, m->name);
   if (m->label_cnt) printf("%u labels, ", m->label_cnt);
   if (m->embedding_cnt) printf("embedding of %u, ", m->embedding_cnt);
-  printf("%llu parameters, up to %u tokens\n", (unsigned long long)m->param_cnt,
-         m->lengths[m->length_cnt - 1]);
+  printf("%llu parameters in %s, up to %u tokens\n", (unsigned long long)m->param_cnt,
+         tf_precision_name(m->precision), m->lengths[m->length_cnt - 1]);
   return 0;
 }
 
