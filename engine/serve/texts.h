@@ -83,8 +83,8 @@ TF_INLINE tf_texts_role_t tf_texts_embeds(const tf_texts_config_t *config) {
   return config->first[TF_TEXTS_EMBEDDER].model ? TF_TEXTS_EMBEDDER : TF_TEXTS_CLASSIFIER;
 }
 
-typedef struct
-    tf_texts_counts { /* by acquire's thread, each published plainly; tokens and cut: of any of the models */
+/* By acquire's thread, each published plainly; tokens and cut: of any of the models. */
+typedef struct tf_texts_counts {
   uint64_t heard, answered, refused, late, cut, tokens;
   uint64_t missed[TF_TEXT_MISS_CNT];
 } tf_texts_counts_t;

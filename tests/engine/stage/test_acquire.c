@@ -18,7 +18,6 @@ static uint32_t     handed; /* to the source, and not taken yet */
 static uint32_t     taken;
 
 /* Takes one a poll, and is not to sleep on what it leaves. */
-
 static int take(tf_source_t *source, uint64_t now_ns) {
   (void)source, (void)now_ns;
   uint32_t left = tf_load_acquire_u32(&handed); /* pairs with: hand_over */
