@@ -203,23 +203,18 @@ static tf_err_t publish_for_models(void *self, const tf_event_t *event, uint64_t
 
 /* ---- models ---- */
 
-/* Of texts, those of a registry; NULL: there is none. */
-static tf_text_models_t *texts_of(const tf_engine_t *e, tf_texts_role_t role) {
-  tf_text_models_t *models = tf_text_source_models(e->texts, role);
-  return models && tf_text_models_has_registry(models) ? models : NULL;
-}
-
 /* Those of rows, then those of texts. */
 static json_t *list_models(const tf_engine_t *e) {
   json_t *list = e->model_server ? tf_model_server_list(e->model_server) : json_array();
   for (tf_texts_role_t role = 0; role < TF_TEXTS_ROLE_CNT; role++)
-    if (texts_of(e, role)) json_array_append_new(list, tf_text_models_row(texts_of(e, role)));
+    if (tf_text_source_swappable(e->texts, role))
+      json_array_append_new(list, tf_text_models_row(tf_text_source_swappable(e->texts, role)));
   return list;
 }
 
 static tf_err_t request_model(const tf_engine_t *e, const tf_model_request_t *request) {
   for (tf_texts_role_t role = 0; role < TF_TEXTS_ROLE_CNT; role++) {
-    tf_text_models_t *texts = texts_of(e, role);
+    tf_text_models_t *texts = tf_text_source_swappable(e->texts, role);
     if (texts && strcmp(request->model, tf_text_models_name(texts)) == 0)
       return tf_text_models_request(texts, request);
   }
@@ -232,7 +227,8 @@ static tf_err_t request_model(const tf_engine_t *e, const tf_model_request_t *re
 static tf_err_t tell_models(const tf_control_t *c, const tf_control_request_t *r, json_t *answer) {
   const tf_engine_t *e       = c->config.engine;
   tf_model_request_t request = {.version = r->version, .share = r->share};
-  if (!e->model_server && !texts_of(e, TF_TEXTS_CLASSIFIER) && !texts_of(e, TF_TEXTS_EMBEDDER))
+  if (!e->model_server && !tf_text_source_swappable(e->texts, TF_TEXTS_CLASSIFIER) &&
+      !tf_text_source_swappable(e->texts, TF_TEXTS_EMBEDDER))
     return TF_ERR(E_CONTROL_REQUEST,
                   "no model is of a registry: models[].registry, texts.classifier.registry or "
                   "texts.embedder.registry in the config makes one swappable");

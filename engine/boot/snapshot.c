@@ -227,8 +227,8 @@ static void note_models(const tf_engine_t *e, tf_snapshot_model_t *rows) {
 
 static void note_texts(const tf_engine_t *e, tf_snapshot_model_t *rows) {
   for (tf_texts_role_t role = 0; role < TF_TEXTS_ROLE_CNT; role++) {
-    const tf_text_models_t *models = tf_text_source_models(e->texts, role);
-    if (!models || !tf_text_models_has_registry(models)) continue;
+    const tf_text_models_t *models = tf_text_source_swappable(e->texts, role);
+    if (!models) continue;
     snprintf(rows[role].name, sizeof rows[role].name, "%s", tf_text_models_name(models));
     tf_text_models_serving(models, &rows[role].version, &rows[role].hash);
   }

@@ -52,7 +52,6 @@ const tf_config_text_model_t *tf_text_models_config(const tf_engine_t *e, tf_tex
   return role == TF_TEXTS_EMBEDDER ? &texts->embedder : &texts->classifier;
 }
 
-bool        tf_text_models_has_registry(const tf_text_models_t *m) { return m->config->registry; }
 const char *tf_text_models_name(const tf_text_models_t *m) { return m->config->name; }
 
 /* ---- one version ---- */
@@ -270,19 +269,22 @@ json_t *tf_text_models_row(tf_text_models_t *m) {
   return row;
 }
 
-json_t *tf_text_models_describe(tf_text_models_t *m) {
+static json_t *labels_of(const tf_text_model_t *model) {
   json_t *labels = json_array();
+  for (uint32_t i = 0; i < model->label_cnt; i++)
+    json_array_append_new(labels, json_string(model->labels[i]));
+  return labels;
+}
+
+json_t *tf_text_models_describe(tf_text_models_t *m) {
   pthread_mutex_lock(&m->lock);
   const row_t *row = &m->rows[m->serving];
-  for (uint32_t i = 0; i < row->model->label_cnt && m->role == TF_TEXTS_CLASSIFIER; i++)
-    json_array_append_new(labels, json_string(row->model->labels[i]));
   json_t *about = json_pack("{ss ss}", "model", row->model->name, "sha256", row->model->sha256_hex);
   if (row->number) json_object_set_new(about, "version", json_integer(row->number));
   if (row->number) json_object_set_new(about, "swaps", json_integer((json_int_t)m->swaps));
   if (m->embeds) json_object_set_new(about, "embedding", json_integer(row->model->embedding_cnt));
+  if (m->role == TF_TEXTS_CLASSIFIER) json_object_set_new(about, "labels", labels_of(row->model));
   pthread_mutex_unlock(&m->lock);
-  if (m->role == TF_TEXTS_CLASSIFIER) json_object_set(about, "labels", labels);
-  json_decref(labels);
   return about;
 }
 

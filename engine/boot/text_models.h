@@ -37,8 +37,8 @@ void     tf_text_models_fini(tf_text_models_t *models); /* accepts NULL; after t
 /* What reads first. */
 tf_texts_version_t tf_text_models_first(const tf_text_models_t *models);
 
-bool        tf_text_models_has_registry(const tf_text_models_t *models);
-const char *tf_text_models_name(const tf_text_models_t *models); /* in the registry */
+/* In the registry; of a file by itself it may be NULL. */
+const char *tf_text_models_name(const tf_text_models_t *models);
 
 /* Any thread: what reads now, its number in the registry and the hash of its file. */
 void tf_text_models_serving(const tf_text_models_t *models, uint64_t *version, uint32_t *hash);
@@ -52,7 +52,7 @@ void     tf_text_models_stop(tf_text_models_t *models); /* before the texts' thr
 tf_err_t tf_text_models_request(tf_text_models_t *models, const tf_model_request_t *request);
 /* As a row of tf_model_server_list. */
 json_t *tf_text_models_row(tf_text_models_t *models);
-/* What reads now, for summaries: {name, sha256, labels or embedding, version, swaps}. */
+/* What reads now, for summaries: {model, sha256, version, swaps, embedding, labels}, as far as it has them. */
 json_t *tf_text_models_describe(tf_text_models_t *models);
 
 #endif

@@ -13,14 +13,14 @@
 #include "serve/texts.h"
 
 struct tf_text_source {
-  tf_source_t       source; /* first: polled by acquire */
-  tf_engine_t      *engine;
-  tf_tap_t          tap;
-  bool              is_stopping;
-  tf_text_models_t *models
-      [TF_TEXTS_ROLE_CNT]; /* NULL: none is given; a capture's, unless its labels were wanted */
-  tf_texts_t    *texts;    /* NULL: a capture's */
-  tf_text_port_t heard;    /* a capture's: taken, and no more */
+  tf_source_t  source; /* first: polled by acquire */
+  tf_engine_t *engine;
+  tf_tap_t     tap;
+  bool         is_stopping;
+  /* NULL: none is given; a capture's, unless its labels were wanted */
+  tf_text_models_t *models[TF_TEXTS_ROLE_CNT];
+  tf_texts_t       *texts; /* NULL: a capture's */
+  tf_text_port_t    heard; /* a capture's: taken, and no more */
 };
 
 static const char *const miss_words[] = {
@@ -191,8 +191,9 @@ void tf_text_source_stop(tf_text_source_t *t) {
   tf_texts_stop(t->texts);
 }
 
-tf_text_models_t *tf_text_source_models(const tf_text_source_t *t, tf_texts_role_t role) {
-  return t ? t->models[role] : NULL;
+tf_text_models_t *tf_text_source_swappable(const tf_text_source_t *t, tf_texts_role_t role) {
+  return t && t->models[role] && tf_text_models_config(t->engine, role)->registry ? t->models[role]
+                                                                                  : NULL;
 }
 
 const char *tf_text_source_label(tf_text_source_t *t, uint32_t label) {

@@ -37,8 +37,9 @@ const tf_text_port_t *tf_text_source_port(const tf_text_source_t *source);
  * replayed, the classifier is loaded for it, if it is there. Accepts NULL. */
 const char *tf_text_source_label(tf_text_source_t *source, uint32_t label);
 
-/* A model's versions; NULL: there are none in this run. Accepts NULL. */
-struct tf_text_models *tf_text_source_models(const tf_text_source_t *source, tf_texts_role_t role);
+/* A model's versions, where it is of a registry; NULL: it is of a file by itself, or there is none in this run. Accepts NULL. */
+struct tf_text_models *tf_text_source_swappable(const tf_text_source_t *source,
+                                                tf_texts_role_t         role);
 
 tf_err_t tf_text_source_start(tf_text_source_t *source); /* these accept NULL */
 void     tf_text_source_stop(tf_text_source_t *source);
